@@ -1,0 +1,50 @@
+"""What the operator and the backend's engine decide about a translation.
+
+One frozen object per (configuration, backend): every mapper reads it, none changes it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+_EFFORT = MappingProxyType(
+    {
+        "minimal": "low",
+        "low": "low",
+        "medium": "medium",
+        "high": "high",
+        "xhigh": "high",
+        "max": "high",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Choices that change what a backend is sent.
+
+    ``engine`` is ``llama.cpp`` (extra fields are understood, images may stay inside tool
+    results, ``tool_choice`` must be a string) or ``strict`` (anything else: OpenAI's own
+    rules, no extra fields). ``vision`` is False when the engine said that its model takes no
+    images, None when unknown. ``late_media`` decides about images without vision and about
+    documents nobody can read: ``error`` only in the last user turn, because one screenshot
+    in the history must not end a session, or always a ``placeholder``.
+    """
+
+    engine: Literal["llama.cpp", "strict"] = "llama.cpp"
+    vision: bool | None = None
+    image_urls: Literal["forward", "reject"] = "forward"
+    unsupported_media: Literal["error", "placeholder"] = "error"
+    documents: Literal["reject", "placeholder"] = "reject"
+    mid_system: Literal["fold", "keep", "hoist"] = "fold"
+    reminder: tuple[str, str] = ("<system-reminder>\n", "\n</system-reminder>")
+    defer_loading: Literal["honour", "ignore"] = "honour"
+    thinking_default: Literal["template", "off", "on"] = "template"
+    show_unrequested_thinking: bool = False
+    prefill: Literal["pass", "reject"] = "pass"
+    effort: Mapping[str, str] = field(default_factory=lambda: _EFFORT)
+
+    @property
+    def is_llama_cpp(self) -> bool:
+        return self.engine == "llama.cpp"
