@@ -202,6 +202,37 @@ class ContextExceeded(ClientError):
         self.n_ctx = n_ctx
 
 
+class OutputTooLong(ClientError):
+    """The prompt fits the context, but not together with the ``max_tokens`` asked for.
+
+    Engines other than llama.cpp refuse that. ``n_prompt_tokens``, ``max_tokens`` and ``n_ctx``
+    are what the engine counted; ``fitting_max_tokens`` is a limit that it would accept, None
+    when too little room is left to be of use.
+    """
+
+    code = "context_length_exceeded"
+    least_useful_output = 256  # tokens
+    margin = 16  # tokens; engines count the template's last tokens differently
+
+    def __init__(
+        self, n_prompt_tokens: int, max_tokens: int, n_ctx: int, *, param: str = "messages"
+    ) -> None:
+        super().__init__(
+            f"This model's maximum context length is {n_ctx} tokens, but the request has "
+            f"{n_prompt_tokens} tokens and asks for {max_tokens} more.",
+            param=param,
+            extra={"n_prompt_tokens": n_prompt_tokens, "n_ctx": n_ctx},
+        )
+        self.n_prompt_tokens = n_prompt_tokens
+        self.max_tokens = max_tokens
+        self.n_ctx = n_ctx
+
+    @property
+    def fitting_max_tokens(self) -> int | None:
+        room = self.n_ctx - self.n_prompt_tokens - self.margin
+        return room if room >= self.least_useful_output else None
+
+
 class NotAuthenticated(ClientError):
     """No key, or a wrong one (then ``code`` is ``invalid_api_key``)."""
 
@@ -292,6 +323,14 @@ class BackendRefused(BackendError):
         super().__init__(message, **more)  # type: ignore[arg-type]
         self.status = status
         self.type = type
+
+
+class GrammarRejected(BackendRefused):
+    """The backend cannot compile a tool's schema; a simpler schema may do."""
+
+
+class PrefillRejected(BackendRefused):
+    """An older llama-server that does not continue an assistant text while thinking is on."""
 
 
 # -- our own limits and mistakes -------------------------------------------------------------

@@ -1,0 +1,112 @@
+"""The internal events: what a backend's answer says, whatever dialect will tell it.
+
+``chat_stream`` makes them, the emitters and folds of each dialect consume them. One Chat
+chunk gives its events in the order of the classes below.
+"""
+
+from dataclasses import dataclass, field
+
+from multiproxy.errors import ProxyError
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The prompt is being read: ``processed`` of ``total`` tokens, ``cache`` of them reused."""
+
+    total: int
+    cache: int
+    processed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A non-empty piece of the model's reasoning."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A non-empty piece of the answer, with its Chat ``logprobs.content`` entries, if any."""
+
+    text: str
+    logprobs: list[object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A non-empty piece of a refusal."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFragment:
+    """One entry of ``delta.tool_calls`` as it came; ``tools.CallTable`` says which call it is.
+
+    ``index`` is None where the backend gave none; the strings are empty where it gave none.
+    """
+
+    index: int | None
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The backend's ``finish_reason``; no content follows."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopInfo:
+    """Why llama-server stopped: ``stop_type`` is ``eos``, ``word``, ``limit`` or ``""``.
+
+    ``word`` is the stop string that was hit; ``truncated`` tells that the context was full.
+    """
+
+    stop_type: str
+    word: str
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts. ``prompt`` includes ``cached``; ``output`` includes ``reasoning``.
+
+    ``timings`` is llama-server's object of that name, for the log and the dashboard.
+    """
+
+    prompt: int
+    cached: int
+    output: int
+    reasoning: int = 0
+    timings: dict[str, object] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The backend's answer failed; the last event of its stream."""
+
+    error: ProxyError
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The backend's answer is complete; the last event of its stream."""
+
+
+Event = (
+    Progress
+    | Reasoning
+    | Text
+    | Refusal
+    | ToolFragment
+    | Finish
+    | StopInfo
+    | Usage
+    | Failure
+    | Done
+)
