@@ -1,0 +1,1 @@
+"""The control plane: the parent process that binds, watches, probes and shows."""

@@ -1,0 +1,1 @@
+"""Port 8080: the pages people leave open all day. Slow here is never slow for a token."""

@@ -1,0 +1,189 @@
+"""What the dashboard may ask, and the plain values it is answered with: its only contract.
+
+The pages know these dataclasses and nothing of shared memory, sockets or configuration. A
+``Provider`` copies them out of the running system; calls are frequent (up to four times a
+second while somebody looks), must not block and must not raise.
+
+Units: times of day are Unix seconds (float), durations are seconds, sizes are tokens.
+``None`` means unknown and is shown as a dash; ``0`` means zero and is shown as zero. Every
+string may come from outside (model names, user agents, a backend's error): it is text.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class BackendState(StrEnum):
+    CHECKING = "checking"  # not probed yet
+    UP = "up"
+    LOADING = "loading"
+    SLEEPING = "sleeping"  # unloaded by its own idle timer; wakes on the next request
+    DRAINING = "draining"  # finishes what it has, gets nothing new
+    DOWN = "down"
+
+
+class Phase(StrEnum):
+    """Where a running exchange is; the order is the order in time."""
+
+    RECEIVING = "receiving"  # the client is still sending its body
+    QUEUED = "queued"  # waits in MultiProxy for a slot
+    CONNECTING = "connecting"  # sent to a backend, no sign of life yet
+    PREFILL = "prefill"  # the backend works on the prompt
+    DECODING = "decoding"  # tokens flow
+
+
+class Outcome(StrEnum):
+    """How an exchange ended, the classes of the error rate."""
+
+    OK = "ok"
+    CLIENT_LEFT = "client_left"
+    REJECTED = "rejected"  # 4xx, by us or by the backend: the request's own fault
+    UPSTREAM_ERROR = "upstream_error"
+    TIMEOUT = "timeout"
+    NO_BACKEND = "no_backend"  # none up, or no slot within the queue's patience
+    BROKEN_STREAM = "broken_stream"  # failed after the client had seen the first event
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it counts against the error rate; leaving and 4xx are classes of their own."""
+        return self not in (Outcome.OK, Outcome.CLIENT_LEFT, Outcome.REJECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class BackendView:
+    """One row of the backends table. ``address`` is host:port, never with credentials."""
+
+    id: str
+    address: str
+    state: BackendState
+    since: float | None = None  # when this state began
+    models: tuple[str, ...] = ()
+    slots_busy: int = 0  # exchanges of ours in flight there
+    slots_total: int | None = None
+    context_size: int | None = None  # tokens per slot
+    last_check_at: float | None = None
+    last_check_s: float | None = None  # how long the backend took to answer it
+    reason: str = ""  # why it is not up, in words
+    load_progress: float | None = None  # 0..1 while loading, when the backend tells
+    detail: str = ""  # quantisation, build
+
+
+@dataclass(frozen=True, slots=True)
+class RunningView:
+    """An exchange that has not ended.
+
+    ``flow`` is the token rhythm: tokens per 200 ms, oldest first, at most 60, the last one
+    is now; it may be shorter for a young exchange and empty when unknown.
+    """
+
+    id: str
+    started_at: float
+    elapsed_s: float
+    phase: Phase
+    model: str
+    backend: str = ""  # "" until one is chosen
+    key: str = ""  # the principal's name, never the key
+    api: str = ""  # "chat", "messages", "embeddings", ...
+    stream: bool = True
+    queue_position: int | None = None  # 1 is next
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    prefill_progress: float | None = None  # 0..1 of prompt_tokens, the cached part included
+    output_tokens: int = 0
+    ttft_s: float | None = None
+    tokens_per_s: float | None = None  # over the last 2 s
+    attempts: int = 1
+    flow: tuple[int, ...] = ()
+    client: str = ""
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedView:
+    """An exchange that has ended; the last attempt's backend, and the sum of all attempts.
+
+    ``queue_s + prefill_s + decode_s`` need not reach ``total_s``: what is left is reading the
+    body, connecting and failed attempts. ``termination`` is the access log's two letters,
+    who ended it and in which phase (``--`` fine, ``CD`` client left during data).
+    """
+
+    id: str
+    started_at: float
+    total_s: float
+    status: int  # HTTP status the client saw; 0 when it left before one
+    outcome: Outcome
+    model: str
+    requested_model: str = ""  # as the client named it
+    backend: str = ""
+    key: str = ""
+    api: str = ""
+    stream: bool = True
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    ttft_s: float | None = None  # streams only: a non-stream has no first token
+    tokens_per_s: float | None = None  # (output - 1) / (last - first)
+    queue_s: float = 0.0
+    prefill_s: float | None = None
+    decode_s: float | None = None
+    attempts: int = 1
+    termination: str = "--"
+    finish_reason: str = ""
+    error: str = ""
+    client: str = ""
+    user_agent: str = ""
+
+    @property
+    def ended_at(self) -> float:
+        return self.started_at + self.total_s
+
+
+@dataclass(frozen=True, slots=True)
+class HealthView:
+    """MultiProxy itself. ``problems`` are sentences for the operator, worst first."""
+
+    uptime_s: float
+    workers_serving: int
+    workers_total: int
+    config_path: str = ""
+    api_url: str = ""  # base URL for clients, such as http://127.0.0.1:8001/v1
+    ready: bool = True
+    loaded_at: float | None = None  # when the config in use was loaded
+    reload_error: str = ""  # first line of the last reload's errors; "" when it went well
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """Something that happened: a backend changed state, a reload, a worker was replaced.
+
+    ``seq`` grows by one per event. ``kind`` is "ok", "warn" or "err".
+    """
+
+    seq: int
+    at: float
+    kind: str
+    text: str
+
+
+class Provider(Protocol):
+    """The running system as the dashboard sees it. Lists are fresh copies."""
+
+    def backends(self) -> list[BackendView]:
+        """In the order of the configuration, which is the order of every list and colour."""
+        ...
+
+    def running(self) -> list[RunningView]:
+        """Oldest first, so that rows do not move while they are looked at."""
+        ...
+
+    def finished(self, limit: int, since_s: float) -> list[FinishedView]:
+        """Those that ended within the last ``since_s`` seconds, newest first, at most ``limit``."""
+        ...
+
+    def health(self) -> HealthView: ...
+
+    def events(self) -> list[EventView]:
+        """The recent ones, oldest first; at most some hundred."""
+        ...
