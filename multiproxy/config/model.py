@@ -1,0 +1,276 @@
+"""Every setting there is: its name, type, unit, default, bounds and one line of documentation.
+
+Frozen values only; nothing here reads a file. The classes are the schema: `bind` builds them
+from YAML by their type hints, `snapshot` carries them to the workers.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypeAlias
+
+from multiproxy.config.setting import Grammar, about, setting
+
+Duration: TypeAlias = Annotated[float, "seconds"]
+Size: TypeAlias = Annotated[int, "bytes"]
+
+KIB = 2**10
+MIB = 2**20
+
+MAX_BACKENDS = 256  # rows of the scoreboard's backend board
+MAX_WORKERS = 32  # half of the scoreboard's worker rows: a reload runs two generations at once
+_MONTH = 30 * 86400.0  # longer than this is a mistake in the unit
+_TICK = 0.001  # the least duration that still is one: timers count milliseconds
+
+MODEL_NAME = Grammar(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}"),
+    "1 to 200 letters, digits and . _ : / @ + -, starting with a letter or digit",
+)
+MODEL_ALIAS = Grammar(
+    re.compile(r"[A-Za-z0-9*][A-Za-z0-9._:/@+*-]{0,199}"),
+    "a model name, in which * stands for any text",
+)
+BACKEND_ID = Grammar(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"),
+    "1 to 64 letters, digits and . _ : -, starting with a letter or digit",
+)
+# A key becomes a header field; a line end inside one would start another field.
+KEY = Grammar(re.compile(r"[!-~]{1,4096}"), "visible ASCII characters without blanks")
+HOST_NAME = Grammar(
+    re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]"),
+    "a lower-case host name or an address without a port (IPv6 in brackets)",
+)
+# What browsers send: lower case, no path, no slash at the end.
+ORIGIN = Grammar(
+    re.compile(r"\*|https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"),
+    "an origin: http(s)://host or http(s)://host:port, lower case, without a path",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen. ``host`` is without brackets; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A backend's base URL. ``host`` is without brackets, ``prefix`` is ``""`` or ``"/x"``."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    prefix: str = ""
+
+    @property
+    def authority(self) -> str:
+        """The value of the Host field: the port is left out when it is the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default_port = 443 if self.scheme == "https" else 80
+        return host if self.port == default_port else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Simulate:
+    """A built-in llama-server look-alike: for trying things out without a GPU."""
+
+    model: str = setting("demo", "the model name it reports", grammar=MODEL_NAME)
+    slots: int = setting(4, "how many answers it generates at once", least=1, most=256)
+    context_size: int = setting(8192, "tokens per slot", least=1, most=2**31)
+    tokens_per_second: float = setting(
+        40.0, "how fast each slot generates", least=0.01, most=1_000_000
+    )
+    prompt_tokens_per_second: float = setting(
+        2000.0, "how fast a prompt is read", least=0.01, most=1_000_000_000
+    )
+    load_time: Duration = setting(
+        0.0, "how long it says 'loading model' after its start", least=0, most=_MONTH
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One llama-server: exactly one of ``url`` and ``simulate`` is set."""
+
+    id: str = field(
+        metadata=about(
+            "its name in models, logs and the dashboard; default: host:port of the url, or "
+            "simulated-N for the N-th simulated backend",
+            grammar=BACKEND_ID,
+            derived=True,
+        )
+    )
+    url: Url | None = setting(None, "where it listens: http://host:port or https://host")
+    api_key: str | None = field(
+        default=None,
+        repr=False,
+        metadata=about("sent as 'Authorization: Bearer ...'", grammar=KEY, secret=True),
+    )
+    slots: int | None = setting(
+        None, "requests it serves at once; auto = what it reports", least=1, most=4096, auto=True
+    )
+    context_size: int | None = setting(
+        None, "tokens per slot; auto = what it reports", least=1, most=2**31, auto=True
+    )
+    weight: int = setting(1, "its share of the work relative to others", least=1, most=1000)
+    simulate: Simulate | None = setting(
+        None, "started by MultiProxy itself instead of a url; {} or true = all defaults"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A name clients may ask for, and who serves it."""
+
+    name: str = field(metadata=about("what clients call it", grammar=MODEL_NAME))
+    backends: tuple[str, ...] = setting(
+        (), "ids of the backends that serve it; none = every backend that reports it"
+    )
+    aliases: tuple[str, ...] = setting(
+        (), "other names for it, exact or with * wildcards", grammar=MODEL_ALIAS
+    )
+    send_as: str | None = setting(
+        None, "the name the backend is sent; default: as requested", grammar=MODEL_NAME
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """The web pages for the operator."""
+
+    listen: Address = setting(Address("127.0.0.1", 8080), "address of the dashboard")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait for what."""
+
+    connect: Duration = setting(
+        2.0,
+        "for a backend to accept a connection, then the next is tried",
+        least=_TICK,
+        most=_MONTH,
+    )
+    first_event: Duration = setting(
+        0.0,
+        "for the first piece of an answer; 0 = as long as the backend is alive, since reading a "
+        "long prompt may take an hour",
+        least=0,
+        most=_MONTH,
+    )
+    idle: Duration = setting(
+        300.0, "for the next piece of an answer that has begun", least=_TICK, most=_MONTH
+    )
+    queue: Duration = setting(
+        60.0, "for a free slot; 0 = refuse at once when all are taken", least=0, most=_MONTH
+    )
+    drain: Duration = setting(
+        600.0, "for running answers to finish at shutdown and reload", least=0, most=_MONTH
+    )
+    head: Duration = setting(
+        10.0, "for a client to send a whole request head", least=_TICK, most=_MONTH
+    )
+    body_idle: Duration = setting(
+        30.0, "for the next byte of a request body", least=_TICK, most=_MONTH
+    )
+    body_total: Duration = setting(
+        300.0, "for a client to send a whole request body", least=_TICK, most=_MONTH
+    )
+    keep_alive: Duration = setting(
+        75.0, "for the next request on an idle client connection", least=_TICK, most=_MONTH
+    )
+    write_stall: Duration = setting(
+        60.0,
+        "for a client to take any byte of its answer, then it is cut off",
+        least=_TICK,
+        most=_MONTH,
+    )
+    stream: Duration = setting(21600.0, "for one whole answer", least=_TICK, most=_MONTH)
+    comment: Duration = setting(
+        10.0,
+        "between signs of life on a quiet stream, so that clients and proxies do not give up",
+        least=_TICK,
+        most=_MONTH,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Trying another backend; only before any part of an answer reached the client."""
+
+    attempts: int = setting(
+        3, "backends tried for one request, the first included", least=1, most=16
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most of everything that one client, request or backend may use."""
+
+    body: Size = setting(32 * MIB, "bytes of a request body; images need room", least=1, most=2**40)
+    head: Size = setting(16 * KIB, "bytes of a request head", least=1, most=2**30)
+    target: Size = setting(8 * KIB, "bytes of a request target (the URL)", least=1, most=2**30)
+    value: Size = setting(8 * KIB, "bytes of one header field's value", least=1, most=2**30)
+    fields: int = setting(100, "header fields in one request", least=1, most=10_000)
+    connections: int = setting(
+        10_000, "client connections at once, over all workers", least=1, most=10_000_000
+    )
+    queue: int = setting(256, "requests that wait for a slot, per model", least=1, most=1_000_000)
+    event: Size = setting(4 * MIB, "bytes of one event of a streamed answer", least=1, most=2**40)
+    answer: Size = setting(64 * MIB, "bytes of an answer that is not streamed", least=1, most=2**40)
+    pipelined: int = setting(
+        8, "requests a client may send ahead of their answers", least=1, most=1000
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What is written to standard error."""
+
+    format: Literal["auto", "text", "json"] = setting(
+        "auto", "auto = text on a terminal, JSON lines otherwise"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole of config.yaml, checked."""
+
+    listen: Address = setting(Address("127.0.0.1", 8001), "address of the API")
+    dashboard: Dashboard | None = setting(
+        Dashboard(), "the dashboard's address, its settings, or false for none", text_is="listen"
+    )
+    workers: int | None = setting(
+        None,
+        "worker processes; auto = min(4, cores - 1), at least 1",
+        least=1,
+        most=MAX_WORKERS,
+        auto=True,
+    )
+    backends: tuple[Backend, ...] = setting((), "the llama-servers")
+    models: tuple[Model, ...] = setting(
+        (),
+        "the names clients may ask for; none = every model that a backend reports",
+        keyed_by="name",
+        list_is="backends",
+    )
+    default_model: str | None = setting(
+        None, "the model for names that nothing else matches", grammar=MODEL_NAME
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        (), "names in the Host field that are ours besides the addresses", grammar=HOST_NAME
+    )
+    cors_origins: tuple[str, ...] = setting(
+        (), "web pages that may call the API: exact origins, or only '*'", grammar=ORIGIN
+    )
+    timeouts: Timeouts = setting(Timeouts(), "how long to wait for what")
+    retry: Retry = setting(Retry(), "trying another backend")
+    limits: Limits = setting(Limits(), "the most of everything")
+    log: Log = setting(Log(), "what is written to standard error")
