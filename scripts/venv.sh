@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# What start.sh and test.sh share: a .venv beside them that has what the requirement files pin.
+#
+# Sourced, not run; bash 3.2 (macOS) is enough. When nothing changed it costs one short run of
+# Python and no network. A set-up that was interrupted leaves its marker behind and is started
+# over from nothing, because pip takes half a package for a whole one.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/.venv
+
+say() { printf '%s\n' "$*" >&2; }
+has_uv() { command -v uv >/dev/null 2>&1; }
+
+# Set `python` to the newest interpreter that can make an environment; `rejected` has a line for
+# each other one. Each is tried by running it: a pyenv shim may have no Python behind it.
+find_python() {
+  local name path version
+  python='' rejected=''
+  for name in python3.14 python3.13 python3.12 python3.11 python3 python; do
+    while IFS= read -r path; do
+      version=$("$path" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || continue
+      if ! "$path" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        rejected="$rejected  $path is Python $version"$'\n'
+      elif ! has_uv && ! "$path" -c 'import venv, ensurepip' 2>/dev/null; then
+        rejected="$rejected  $path is Python $version without venv (Debian: apt install python3-venv)"$'\n'
+      else
+        python=$("$path" -c 'import sys; print(sys.executable)')
+        return 0
+      fi
+    done < <(type -ap "$name")
+  done
+  return 1
+}
+
+make_venv() {
+  if ! find_python; then
+    if ! has_uv; then
+      say "MultiProxy needs Python 3.11 or newer. Found on PATH:"
+      say "${rejected:-  no Python at all}"
+      return 1
+    fi
+    python='>=3.11' # uv knows of more interpreters than PATH does, and can fetch one
+  fi
+  say "Making .venv with $python"
+  rm -rf "$venv"
+  if has_uv; then
+    uv venv --quiet --python "$python" "$venv" || return 1
+  else
+    "$python" -m venv "$venv" || return 1
+  fi
+  printf '%s\n' "$root" >"$venv/made-for"
+}
+
+# Its scripts name the folder they were made in, so an environment that was moved is as broken
+# as one whose Python was removed. Prints the Python's version.
+venv_version() {
+  [ ! -e "$venv/installing" ] && [ "$(cat "$venv/made-for" 2>/dev/null)" = "$root" ] &&
+    "$venv/bin/python" -c 'import sys; print(sys.version)' 2>/dev/null
+}
+
+install() {
+  if has_uv; then
+    uv pip install --quiet --python "$venv/bin/python" "$@"
+  else
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+  fi
+}
+
+# prepare_venv FILE...: return when .venv has what each requirement file pins, and multiproxy.
+prepare_venv() {
+  local file stamp state version
+  if ! version=$(venv_version); then
+    make_venv && version=$(venv_version) || return 1
+  fi
+  for file in "$@"; do
+    stamp=$venv/$file.installed
+    state="$version $(cat "$root/$file" "$root/pyproject.toml" | cksum)"
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$state" ]; then
+      say "Installing $file"
+      : >"$venv/installing"
+      install -r "$root/$file" && install --no-deps --editable "$root" || return 1
+      printf '%s\n' "$state" >"$stamp"
+      rm "$venv/installing"
+    fi
+  done
+}
