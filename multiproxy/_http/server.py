@@ -1,0 +1,491 @@
+"""One client's connection: bytes -> head and body of one request at a time, and back.
+
+The connection finds message boundaries, keeps every limit and timer of the client's side
+and knows nothing of models. For each request it asks ``Service.open_exchange`` for an
+``Exchange``; that one reads the body (``await connection.body(...)``) and answers.
+
+An EOF from the client means that it is gone, half-closed or not: llama-server and HAProxy
+(``abortonclose``) read it the same way, and nothing else tells us in time.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+from multiproxy._http import serializer
+from multiproxy._http.chunked import ChunkedDecoder, ChunkedError
+from multiproxy._http.guard import Guard
+from multiproxy._http.head import RequestHead
+from multiproxy._http.parser import parse_request_head
+from multiproxy.errors import (
+    BadFraming,
+    BodyTooLarge,
+    ClientGone,
+    HeadTooLarge,
+    LengthRequired,
+    ProxyError,
+    RequestTimeout,
+    TargetTooLong,
+)
+
+MAX_LEADING_BLANK = 4  # bytes of CRLF before a request, RFC 9112 section 2.2
+MAX_KEEP_ALIVE_REQUESTS = 1_000
+LINGER_S = 1.0  # after an early answer: read and drop what the client still sends
+LINGER_BYTES = 1 << 20
+ERROR_LINGER_S = 2.0  # after an error event: an abort at once loses it for slow Node readers
+MIN_BODY_RATE = 1024  # bytes per second, asked for after MIN_BODY_RATE_AFTER_S
+MIN_BODY_RATE_AFTER_S = 10.0
+HIGH_WATER = 64 * 1024  # bytes waiting for a client before its backend is paused
+LOW_WATER = 16 * 1024
+SEND_BUFFER = 64 * 1024  # the kernel's own default costs 4.3 MB per client that never reads
+
+
+class Exchange(Protocol):
+    """What the worker does with one request; called back by its connection."""
+
+    def client_gone(self) -> None:
+        """The client closed or reset; nothing can be written any more."""
+
+    def client_slow(self) -> None:
+        """The client's write buffer passed the high-water mark: stop the source."""
+
+    def client_ready(self) -> None:
+        """The client's write buffer fell to the low-water mark: go on."""
+
+
+@dataclass(slots=True)
+class Limits:
+    """Bounds of one client connection: bytes, counts and seconds (config defaults)."""
+
+    head: int = 16 * 1024
+    target: int = 8 * 1024
+    pipelined: int = 8
+    head_s: float = 10.0
+    body_idle_s: float = 30.0
+    body_total_s: float = 300.0
+    keep_alive_s: float = 75.0
+    write_stall_s: float = 60.0
+
+
+@dataclass(slots=True)
+class Service:
+    """What all connections of a worker share.
+
+    ``render`` turns an error into (status, header lines, body) in the right dialect; the
+    head is None when there is none to tell the dialect from. ``common_fields`` are header
+    lines of every answer.
+    """
+
+    guard: Guard
+    limits: Limits
+    open_exchange: Callable[["ClientConnection", RequestHead], Exchange]
+    render: Callable[[ProxyError, RequestHead | None], tuple[int, bytes, bytes]]
+    connections: set["ClientConnection"]
+    draining: bool = False
+    common_fields: bytes = b"Server: multiproxy\r\n"
+
+
+class State(Enum):
+    """Where a connection is with its current request.
+
+    IDLE -> HEAD -> BODY -> ANSWERING -> IDLE ...; LINGERING only from ANSWERING or after a
+    refusal; CLOSED from anywhere.
+    """
+
+    IDLE = auto()  # between requests; nothing of the next one has come
+    HEAD = auto()
+    BODY = auto()
+    ANSWERING = auto()  # the request is complete, its answer is not
+    LINGERING = auto()  # our last byte is written; reading and dropping
+    CLOSED = auto()
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client's connection; see the module."""
+
+    def __init__(self, service: Service) -> None:
+        # connection
+        self._service = service
+        self._loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]
+        self.address = ""
+        self._requests = 0
+        self._state = State.IDLE
+        self._buffer = b""  # bytes that no request has claimed yet
+        self._deadline = 0.0  # loop time at which ``sweep`` acts, per state
+        self._slow_since: float | None = None
+        # request
+        self._head: RequestHead | None = None
+        self._exchange: Exchange | None = None
+        self._parts: list[bytes] = []
+        self._body_size = 0
+        self._body_cap: int | None = None  # set once the exchange wants the body
+        self._body_began = 0.0
+        self._decoder: ChunkedDecoder | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._body_error: ProxyError | None = None
+        # answer
+        self._streaming = False
+        self._chunked = False
+        self._close_after = False
+
+    # -- transport callbacks ----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self.transport = transport  # type: ignore[assignment]
+        self.transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
+        peer = transport.get_extra_info("peername")
+        self.address = peer[0] if isinstance(peer, tuple) else "unix"
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self._service.connections.add(self)
+        self._deadline = self._loop.time() + self._service.limits.head_s
+
+    def data_received(self, data: bytes) -> None:
+        state = self._state
+        if state is State.IDLE or state is State.HEAD:
+            self._receive_head(data)
+        elif state is State.BODY:
+            self._receive_body(data)
+        elif state is State.ANSWERING:
+            self._hold(data)
+        elif state is State.LINGERING:
+            self._body_size += len(data)
+            if self._body_size > LINGER_BYTES:
+                self._close()
+
+    def eof_received(self) -> bool:
+        self._lost()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost()
+        self._service.connections.discard(self)
+
+    def pause_writing(self) -> None:
+        self._slow_since = self._loop.time()
+        if self._exchange is not None:
+            self._exchange.client_slow()
+
+    def resume_writing(self) -> None:
+        self._slow_since = None
+        if self._exchange is not None:
+            self._exchange.client_ready()
+
+    def _lost(self) -> None:
+        if self._state is State.CLOSED:
+            return
+        self._state = State.CLOSED
+        exchange, self._exchange = self._exchange, None
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(ClientGone("The client left."))
+        if exchange is not None:
+            exchange.client_gone()
+        self.transport.abort()
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def _receive_head(self, data: bytes) -> None:
+        if self._state is State.IDLE:
+            self._state = State.HEAD
+            if self._requests:  # a new connection's time runs from its accept
+                self._deadline = self._loop.time() + self._service.limits.head_s
+        data = self._buffer + data
+        start = 0
+        while data[start : start + 1] in (b"\r", b"\n") and start <= MAX_LEADING_BLANK:
+            start += 1
+        end = data.find(b"\r\n\r\n", start)
+        try:
+            if start > MAX_LEADING_BLANK:
+                raise BadFraming("Too many empty lines before the request.")
+            if end < 0:
+                self._check_unfinished_head(data[start:])
+                self._buffer = data
+                return
+            if end + 4 > self._service.limits.head:
+                self._refuse_size(data[start : end + 2])
+            self._begin(data[start : end + 4], data[end + 4 :])
+        except ProxyError as error:
+            self._reject(error)
+
+    def _check_unfinished_head(self, data: bytes) -> None:
+        if data[:1] == b"\x16":
+            raise BadFraming("This port speaks plain HTTP, not TLS.")
+        if len(data) > self._service.limits.head:
+            self._refuse_size(data)
+
+    def _refuse_size(self, data: bytes) -> None:
+        line_end = data.find(b"\r\n")
+        if line_end < 0 or line_end > self._service.limits.target + 64:
+            raise TargetTooLong(
+                f"The request target is longer than {self._service.limits.target} bytes."
+            )
+        raise HeadTooLarge(f"The request head is longer than {self._service.limits.head} bytes.")
+
+    def _begin(self, raw: bytes, rest: bytes) -> None:
+        self._buffer = b""
+        head = parse_request_head(raw)
+        self._head = head
+        self._service.guard.check(head)
+        self._requests += 1
+        self._parts, self._body_size, self._body_cap = [], 0, None
+        self._body_error = None
+        self._decoder = ChunkedDecoder(strict_density=True) if head.chunked else None
+        self._close_after = not head.keep_alive or head.version == b"1.0"
+        self._streaming = False
+        self._body_began = self._loop.time()
+        self._deadline = self._body_began + self._service.limits.body_idle_s
+        self._state = State.BODY
+        if not head.chunked and not head.content_length:
+            self._state = State.ANSWERING
+            self._hold(rest)
+            rest = b""
+        self._exchange = self._service.open_exchange(self, head)
+        if rest:
+            self._receive_body(rest)
+
+    def _receive_body(self, data: bytes) -> None:
+        assert self._head is not None
+        try:
+            if self._decoder is not None:
+                piece = self._decoder.feed(data)
+                complete, rest = self._decoder.done, self._decoder.rest
+            else:
+                assert self._head.content_length is not None
+                left = self._head.content_length - self._body_size
+                piece, rest = data[:left], data[left:]
+                complete = len(piece) == left
+        except ChunkedError as error:
+            self._body_failed(BadFraming(f"The request body is malformed: {error}."))
+            return
+        self._parts.append(piece)
+        self._body_size += len(piece)
+        self._deadline = self._loop.time() + self._service.limits.body_idle_s
+        if self._body_cap is not None and self._body_size > self._body_cap:
+            self._body_failed(_too_large(self._body_cap))
+        elif complete:
+            self._state = State.ANSWERING
+            self._hold(rest)
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+
+    def _body_failed(self, error: ProxyError) -> None:
+        self._body_error = error
+        self._parts = []
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep pipelined bytes, bounded; past the bound the connection ends after this answer.
+
+        Reading is never paused: then a leaving client could not be noticed.
+        """
+        if not data or self._close_after:
+            return
+        self._buffer += data
+        limits = self._service.limits
+        if len(self._buffer) > limits.head or self._buffer.count(b"\r\n\r\n") > limits.pipelined:
+            self._buffer = b""
+            self._close_after = True
+
+    async def body(self, cap: int) -> bytes:
+        """Return the request's whole body, at most ``cap`` bytes (after chunked decoding).
+
+        Answers ``Expect: 100-continue`` first. Called at most once per request.
+
+        Raises:
+            LengthRequired: a POST without any framing.
+            BodyTooLarge: over ``cap``; from Content-Length before anything is read.
+            BadFraming, RequestTimeout, ClientGone: the body did not come.
+        """
+        head = self._head
+        assert head is not None
+        if head.content_length is None and not head.chunked:
+            if head.method == b"POST":
+                raise LengthRequired("A POST needs a Content-Length.")
+            return b""
+        if (head.content_length or 0) > cap or self._body_size > cap:
+            raise _too_large(cap)
+        self._body_cap = cap
+        if self._body_error is not None:
+            raise self._body_error
+        if self._state is State.BODY:
+            if head.expects_continue and not self._body_size:
+                self.transport.write(serializer.CONTINUE)
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    # -- answering --------------------------------------------------------------------------
+
+    def answer(self, status: int, fields: bytes, body: bytes, *, close: bool = False) -> None:
+        """Send a complete answer; ``fields`` are finished header lines. Ends the exchange."""
+        assert self._head is not None
+        early = self._state is State.BODY  # the client is still sending: RFC 9112 section 9.6
+        self._close_after = self._must_close(close or early)
+        self.transport.write(
+            serializer.answer(
+                status,
+                self._service.common_fields + fields,
+                body,
+                close=self._close_after,
+                with_body=self._head.method != b"HEAD",
+            )
+        )
+        if early:
+            self._linger(LINGER_S, half_close=True)
+        else:
+            self._finish()
+
+    def start_stream(self, status: int, fields: bytes, payload: bytes) -> bool:
+        """Send the head of an answer of unknown length and its first bytes (may be empty).
+
+        HTTP/1.1 gets chunked framing, HTTP/1.0 a body that ends with the connection. No
+        ``Connection: close`` on a chunked stream: Node's undici then takes a missing last
+        chunk for a normal end. Returns whether the framing is chunked.
+        """
+        assert self._head is not None
+        self._chunked = self._head.version == b"1.1"
+        self._streaming = True
+        parts = [serializer.status_line(status), self._service.common_fields, fields]
+        if self._chunked:
+            parts.append(b"Transfer-Encoding: chunked\r\n\r\n")
+            if payload:
+                parts.append(serializer.chunk(payload))
+        else:
+            parts.append(b"Connection: close\r\n\r\n")
+            parts.append(payload)
+        self.transport.write(b"".join(parts))
+        return self._chunked
+
+    def write(self, payload: bytes) -> None:  # per piece
+        """Send more of a stream; ``payload`` is not empty."""
+        self.transport.write(serializer.chunk(payload) if self._chunked else payload)
+
+    def end_stream(self) -> None:
+        """End a stream that is complete. Ends the exchange."""
+        self._close_after = self._must_close(not self._chunked)
+        if self._chunked:
+            self.transport.write(serializer.LAST_CHUNK)
+        self._finish()
+
+    def cut_stream(self) -> None:
+        """End a stream that failed: flush, linger, close without the last chunk.
+
+        The client sees a transport error even if it ignores the error event before it.
+        """
+        self._linger(ERROR_LINGER_S, half_close=False)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the write buffer is over its mark: ``client_ready`` is still to come."""
+        return self._slow_since is not None
+
+    def _must_close(self, wanted: bool) -> bool:
+        return (
+            wanted
+            or self._close_after
+            or self._service.draining
+            or self._requests >= MAX_KEEP_ALIVE_REQUESTS
+        )
+
+    def _reject(self, error: ProxyError) -> None:
+        """Answer a request that never became an exchange; nothing more is parsed."""
+        status, fields, body = self._service.render(error, self._head)
+        self.transport.write(
+            serializer.answer(
+                status, self._service.common_fields + fields, body, close=True, with_body=True
+            )
+        )
+        self._linger(LINGER_S, half_close=True)
+
+    def _finish(self) -> None:
+        self._exchange = None
+        self._head = None
+        self._decoder = None
+        if self._state is State.CLOSED:
+            return
+        if self._close_after:
+            self._close()
+            return
+        self._state = State.IDLE
+        self._deadline = self._loop.time() + self._service.limits.keep_alive_s
+        if self._buffer:
+            # Not from here: a run of pipelined requests would nest as deep as it is long.
+            self._loop.call_soon(self._next_pipelined)
+
+    def _next_pipelined(self) -> None:
+        if self._state is State.IDLE and self._buffer:
+            data, self._buffer = self._buffer, b""
+            self._receive_head(data)
+
+    # -- closing ----------------------------------------------------------------------------
+
+    def _linger(self, seconds: float, *, half_close: bool) -> None:
+        self._exchange = None
+        if self._state is State.CLOSED:
+            return
+        self._state = State.LINGERING
+        self._body_size = 0
+        self._buffer = b""
+        self._parts = []
+        self._deadline = self._loop.time() + seconds
+        if half_close and self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _close(self) -> None:
+        """Close after what is written has left; FIN, not RST. ``sweep`` ends the wait."""
+        self._state = State.CLOSED
+        self._deadline = self._loop.time() + self._service.limits.write_stall_s
+        self.transport.close()
+
+    def drain(self, idle_grace_s: float) -> None:
+        """Shorten an idle connection's life; a request that comes still gets its answer."""
+        if self._state is State.IDLE:
+            self._deadline = min(self._deadline, self._loop.time() + idle_grace_s)
+
+    def sweep(self, now: float) -> None:
+        """Act on the timers; called for every connection once or twice a second."""
+        if self._slow_since is not None and now - self._slow_since > (
+            self._service.limits.write_stall_s
+        ):
+            self._lost()
+            return
+        state = self._state
+        if state is State.ANSWERING:
+            return
+        if state is State.BODY:
+            self._sweep_body(now)
+        elif now >= self._deadline:
+            if state is State.CLOSED:
+                self.transport.abort()
+            elif state is State.HEAD or (
+                state is State.IDLE and not self._requests and self._buffer
+            ):
+                self._reject(RequestTimeout("The request head did not arrive in time."))
+            else:
+                self._close()
+
+    def _sweep_body(self, now: float) -> None:
+        elapsed = now - self._body_began
+        if self._waiter is None:
+            return
+        if (
+            now >= self._deadline
+            or elapsed > self._service.limits.body_total_s
+            or (elapsed > MIN_BODY_RATE_AFTER_S and self._body_size < elapsed * MIN_BODY_RATE)
+        ):
+            self._body_failed(RequestTimeout("The request body did not arrive in time."))
+
+
+def _too_large(cap: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The request body is larger than {cap} bytes.")
