@@ -372,3 +372,10 @@ class InternalError(ProxyError):
     type = "server_error"
     code = "internal_error"
     closes = True
+
+
+# -- told to the operator, never to a client ---------------------------------------------------
+
+
+class ScoreboardMismatch(Exception):
+    """The shared memory is not one, or was made by another version of this program."""

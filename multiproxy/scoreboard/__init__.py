@@ -1,0 +1,31 @@
+"""Numbers that all processes share; ``layout.py`` is the drawing."""
+
+from multiproxy.scoreboard.backends import BackendBoard, BackendRow, BackendState
+from multiproxy.scoreboard.board import Scoreboard
+from multiproxy.scoreboard.layout import BACKENDS, NO_BACKEND, WORKERS
+from multiproxy.scoreboard.live import BAR_NS, BARS, LiveTable, Phase, Running
+from multiproxy.scoreboard.load import Load
+from multiproxy.scoreboard.ring import UNKNOWN, Finished, Ring
+from multiproxy.scoreboard.workers import WorkerRow, WorkerRows, WorkerState
+
+__all__ = [
+    "BACKENDS",
+    "BARS",
+    "BAR_NS",
+    "NO_BACKEND",
+    "UNKNOWN",
+    "WORKERS",
+    "BackendBoard",
+    "BackendRow",
+    "BackendState",
+    "Finished",
+    "LiveTable",
+    "Load",
+    "Phase",
+    "Ring",
+    "Running",
+    "Scoreboard",
+    "WorkerRow",
+    "WorkerRows",
+    "WorkerState",
+]

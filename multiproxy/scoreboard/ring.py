@@ -1,0 +1,137 @@
+"""Finished exchanges, the last RING_RECORDS of each worker, in the order they ended.
+
+The writer fills the slot of record n and then publishes n + 1. A reader copies slots and looks
+at the count again: slot ``n % RING_RECORDS`` was safe to read if record ``n + RING_RECORDS`` had
+not been begun, that is, while fewer than ``n + RING_RECORDS`` were published. Each record also
+carries n + 1 at both ends, so that a copy which is torn in spite of this is recognised.
+A writer that dies inside a record never publishes it; its successor writes over it.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from multiproxy.scoreboard import layout
+
+UNKNOWN = -1  # a duration or token count that never came
+
+
+@dataclass(slots=True)
+class Finished:
+    """One exchange that ended. Texts longer than their room are cut at a whole character.
+
+    Durations are nanoseconds from the request's head; UNKNOWN when it never came so far.
+    """
+
+    request_id: str  # 12 characters
+    endpoint: str  # 24 bytes: worker/endpoints.py's name
+    dialect: str  # 12
+    stream: bool
+    status: int  # sent to the client; 499 when it left before
+    termination: str  # two letters, see access_log.py
+    error: str  # 32: ProxyError.code, empty when fine
+    model_asked: str  # 64
+    model_served: str  # 64
+    backend: int  # row of the backend board, NO_BACKEND
+    attempts: int
+    key: str  # 32: the key's name, never the key
+    client: str  # 48: address
+    user_agent: str  # 64
+    finish_reason: str  # 16
+    started_unix_ns: int
+    queue_ns: int = UNKNOWN  # waited for a slot
+    connect_ns: int = UNKNOWN  # the last attempt's request was sent
+    prefill_ns: int = UNKNOWN  # the backend's own prompt time, from its timings
+    first_event_ns: int = UNKNOWN
+    last_event_ns: int = UNKNOWN
+    total_ns: int = UNKNOWN
+    prompt_tokens: int = UNKNOWN
+    cached_tokens: int = UNKNOWN
+    output_tokens: int = UNKNOWN
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+# number, numbers, texts, number; native order, no padding, filled up to RECORD_SIZE
+_RECORD = struct.Struct("=Q ?HhHQ6q3iQQ 12s24s12s2s32s64s64s32s48s64s16s Q")
+assert _RECORD.size <= layout.RECORD_SIZE, _RECORD.size
+
+
+def _pack(memory: "memoryview[int]", at: int, number: int, r: Finished) -> None:
+    _RECORD.pack_into(
+        memory, at, number,
+        r.stream, r.status, r.backend, r.attempts, r.started_unix_ns,
+        r.queue_ns, r.connect_ns, r.prefill_ns, r.first_event_ns, r.last_event_ns, r.total_ns,
+        r.prompt_tokens, r.cached_tokens, r.output_tokens, r.bytes_in, r.bytes_out,
+        r.request_id.encode("ascii"), r.endpoint.encode("ascii"), r.dialect.encode("ascii"),
+        r.termination.encode("ascii"), r.error.encode("utf-8", "replace"),
+        r.model_asked.encode("utf-8", "replace"), r.model_served.encode("utf-8", "replace"),
+        r.key.encode("utf-8", "replace"), r.client.encode("utf-8", "replace"),
+        r.user_agent.encode("utf-8", "replace"), r.finish_reason.encode("utf-8", "replace"),
+        number,
+    )  # fmt: skip
+
+
+def text(field: bytes) -> str:
+    """A cut, zero-filled field as text; half a character at the cut is left out."""
+    return field.rstrip(b"\0").decode("utf-8", "ignore")
+
+
+def _unpack(fields: tuple[Any, ...]) -> Finished:
+    stream, status, backend, attempts, started, *numbers = fields[1:17]
+    texts = [text(field) for field in fields[17:28]]
+    request_id, endpoint, dialect, termination, error, asked, served, key, client, agent, reason = (
+        texts
+    )
+    return Finished(
+        request_id, endpoint, dialect, stream, status, termination, error, asked, served,
+        backend, attempts, key, client, agent, reason, started, *numbers,
+    )  # fmt: skip
+
+
+class Ring:
+    """The ring of worker ``worker``, which is its only writer; anyone may read."""
+
+    def __init__(self, memory: "memoryview[int]", worker: int) -> None:
+        start = layout.RING.at(worker)
+        self._memory = memory
+        self._published = memory[start : start + layout.LINE].cast("Q")
+        self._start = start + layout.LINE
+
+    @property
+    def published(self) -> int:
+        """How many records were ever written; a reader that wants only new ones starts here."""
+        return self._published[0]
+
+    def append(self, record: Finished) -> None:
+        """Add a record, over the oldest one when the ring is full."""
+        number = self._published[0]
+        at = self._start + number % layout.RING_RECORDS * layout.RECORD_SIZE
+        _pack(self._memory, at, number + 1, record)
+        layout.fence()
+        self._published[0] = number + 1
+
+    def read(self, cursor: int, limit: int = 1024) -> tuple[list[Finished], int, int]:
+        """Up to ``limit`` records from number ``cursor`` on.
+
+        Returns the records, the cursor for the next call, and how many between the old and
+        the new cursor were overwritten before they could be read.
+        """
+        published = self._published[0]
+        first = max(min(cursor, published), published - layout.RING_RECORDS + 1)
+        last = min(published, first + limit)
+        layout.fence()
+        copies = [(number, self._copy(number)) for number in range(first, last)]
+        layout.fence()
+        # Whoever wrote meanwhile may be inside record `now`, in the slot of this one:
+        torn_until = self._published[0] - layout.RING_RECORDS
+        records = [
+            _unpack(fields)
+            for number, fields in copies
+            if number > torn_until and fields[0] == fields[-1] == number + 1
+        ]
+        return records, last, max(0, last - cursor) - len(records)
+
+    def _copy(self, number: int) -> tuple[Any, ...]:
+        at = self._start + number % layout.RING_RECORDS * layout.RECORD_SIZE
+        return _RECORD.unpack_from(self._memory, at)
