@@ -1,7 +1,5 @@
 """How server-sent events are cut out of a byte stream. Source: WHATWG HTML, 9.2.6."""
 
-from multiproxy.errors import BackendProtocolError
-
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -14,19 +12,17 @@ class EventSplitter:
 
     Pieces may be of any size and cut anywhere; lines end in LF, CRLF or CR. Event names,
     ids and retry fields are not kept: every backend puts the type into the JSON as well.
-    Comments are counted in ``comments``: they are a sign of life.
-
-    Raises:
-        BackendProtocolError: an event passed ``max_event_size`` bytes; the splitter must not
-            be fed again.
+    Comments are counted in ``comments``: they are a sign of life. ``overflowed`` tells that
+    an event passed ``max_event_size`` bytes; from then on nothing comes out.
     """
 
     def __init__(self, max_event_size: int = 16 << 20) -> None:
         self.comments = 0
+        self.overflowed = False
         self._max_event_size = max_event_size
         self._line = bytearray()  # an unfinished line
         self._data: list[bytes] = []  # the data lines of the unfinished event
-        self._size = 0  # bytes in _data
+        self._size = 0  # bytes of the unfinished event's complete lines
         self._is_error = False  # the unfinished event is named "error"
         self._after_cr = False  # a LF that comes next belongs to the last line ending
         self._at_start = True
@@ -39,6 +35,7 @@ class EventSplitter:
             and not self._line
             and not self._data
             and not self._is_error
+            and not self.overflowed
             and b"\r" not in piece
             and len(piece) <= self._max_event_size
         ):
@@ -68,6 +65,8 @@ class EventSplitter:
             self._after_cr = piece.endswith(b"\r")
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         events: list[bytes] = []
+        if self.overflowed:
+            return events
         lines = piece.split(b"\n")
         if len(lines) > 1 and self._line:
             self._line += lines[0]
@@ -77,13 +76,15 @@ class EventSplitter:
         for line in lines:
             self._take_line(line, events)
         self._line += rest
-        if len(self._line) + self._size > self._max_event_size:
-            raise BackendProtocolError(
-                f"The backend sent an event of more than {self._max_event_size} bytes."
-            )
+        if self._size + len(self._line) > self._max_event_size:
+            self._overflow()
         return events
 
     def _take_line(self, line: bytes, events: list[bytes]) -> None:
+        if self._size + len(line) > self._max_event_size:
+            self._overflow()
+        if self.overflowed:
+            return
         if self._at_start:
             self._at_start = False
             line = line.removeprefix(_BOM)
@@ -92,21 +93,22 @@ class EventSplitter:
                 data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
                 events.append(ErrorData(data) if self._is_error else data)
                 self._data = []
-                self._size = 0
+            self._size = 0
             self._is_error = False
             return
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
+        self._size += len(line) + 1
         if name == b"data":
             self._data.append(value)
-            self._size += len(value) + 1
-            if self._size > self._max_event_size:
-                raise BackendProtocolError(
-                    f"The backend sent an event of more than {self._max_event_size} bytes."
-                )
         elif not name:
             self.comments += 1
         elif name == b"event":
             self._is_error = value.strip() == b"error"
         elif name == b"error":  # llama-server before September 2025, llama.cpp#16109
             events.append(ErrorData(value))
+
+    def _overflow(self) -> None:
+        self.overflowed = True
+        self._line = bytearray()
+        self._data = []

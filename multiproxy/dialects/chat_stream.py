@@ -1,0 +1,330 @@
+"""How a Chat answer is read: its bytes, cut anywhere, become internal events.
+
+llama-server's habits are in the tests: a role chunk that may be missing or repeated,
+progress chunks, a usage chunk without choices, errors without ``[DONE]``. An engine that
+answers a streamed request with one JSON document is read as well.
+"""
+
+from enum import Enum, auto
+
+import orjson
+
+from multiproxy.dialects.classify import classify_event
+from multiproxy.dialects.events import (
+    Done,
+    Event,
+    Failure,
+    Finish,
+    Progress,
+    Reasoning,
+    Refusal,
+    StopInfo,
+    Text,
+    ToolFragment,
+    Usage,
+)
+from multiproxy.dialects.json_text import loads
+from multiproxy.dialects.sse import ErrorData, EventSplitter
+from multiproxy.errors import BackendDied, BackendError, BackendProtocolError, ProxyError
+
+# Top-level members of a chunk that say more than a delta does.
+_SPECIAL = frozenset(("error", "prompt_progress", "usage", "timings", "__verbose"))
+_ABORTED = ("error", "abort")
+
+
+class State(Enum):
+    """READING -> FINISHED (``finish_reason`` seen) -> ENDED; READING -> ENDED on failure."""
+
+    READING = auto()
+    FINISHED = auto()
+    ENDED = auto()
+
+
+class ChatReader:
+    """Turns the body of a Chat answer into events that end with one ``Done`` or ``Failure``.
+
+    After that nothing more comes. Only the first choice is read. Nothing is kept of the
+    answer, except of one that is not a stream (at most ``max_answer_size`` bytes).
+    """
+
+    def __init__(self, *, max_event_size: int = 16 << 20, max_answer_size: int = 64 << 20) -> None:
+        self.state = State.READING
+        self._splitter = EventSplitter(max_event_size)
+        self._max_answer_size = max_answer_size
+        self._document: bytearray | None = None  # an answer that is not a stream
+        self._is_stream = False
+        self._counts: Usage | None = None  # of the last ``usage`` member
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether ``Done`` or ``Failure`` came."""
+        return self.state is State.ENDED
+
+    @property
+    def comments(self) -> int:
+        """SSE comments seen so far: signs of life without content."""
+        return self._splitter.comments
+
+    def feed(self, piece: bytes) -> list[Event]:  # per piece
+        out: list[Event] = []
+        if not self._is_stream and self._is_document(piece, out):
+            return out
+        for data in self._splitter.feed(piece):
+            if self.is_ended:
+                return out
+            self._read_event(data, out)
+        if self._splitter.overflowed:
+            self._fail(BackendProtocolError("The backend sent an event of too many bytes."), out)
+        return out
+
+    def eof(self) -> list[Event]:
+        """The backend's body ended, cleanly or not, or nothing came for long after Finish."""
+        out: list[Event] = []
+        if self.is_ended:
+            return out
+        if self._document is not None:
+            self._read_document(bytes(self._document), out)
+        else:
+            for data in self._splitter.finish():
+                if not self.is_ended and _is_whole(data):
+                    self._read_event(data, out)
+        if not self.is_ended:
+            self._end(out)
+        return out
+
+    def _is_document(self, piece: bytes, out: list[Event]) -> bool:
+        """Whether the body is one JSON document; its first byte that is no space tells."""
+        if self._document is None:
+            start = piece.lstrip(b"\xef\xbb\xbf \t\r\n")
+            if not start.startswith(b"{"):
+                self._is_stream = bool(start)
+                return False
+            self._document = bytearray()
+        if self.is_ended:
+            return True
+        self._document += piece
+        if len(self._document) > self._max_answer_size:
+            self._document = bytearray()
+            self._fail(BackendProtocolError("The backend's answer has too many bytes."), out)
+        return True
+
+    def _read_document(self, document: bytes, out: list[Event]) -> None:
+        try:
+            chunk = loads(document)
+        except ValueError:
+            self._end(out)  # cut in the middle, as far as anybody can tell
+            return
+        self._read_chunk(chunk, out)
+
+    def _read_event(self, data: bytes, out: list[Event]) -> None:
+        if data.startswith(b"[DONE]") and data.strip() == b"[DONE]":
+            self._end(out)
+            return
+        if not data or data.isspace():
+            return
+        try:
+            chunk = orjson.loads(data)
+        except ValueError:
+            chunk = self._read_patiently(data, out)
+        if type(data) is ErrorData:
+            if self.state is State.READING:
+                self._fail(classify_event(chunk), out)
+        elif chunk is not None:
+            self._read_chunk(chunk, out)
+
+    def _read_patiently(self, data: bytes, out: list[Event]) -> object:
+        try:
+            return loads(data)
+        except ValueError:
+            if type(data) is ErrorData:
+                return data.decode("utf-8", "replace")
+            # A skipped event would be a lost delta; after Finish none can be lost.
+            if self.state is State.READING:
+                self._fail(BackendProtocolError("The backend sent an event that is no JSON."), out)
+            return None
+
+    def _read_chunk(self, chunk: object, out: list[Event]) -> None:  # per piece
+        if not isinstance(chunk, dict):
+            self._fail(BackendProtocolError("The backend sent an event that is no object."), out)
+            return
+        special = not _SPECIAL.isdisjoint(chunk)
+        if special or chunk.get("object") == "error":
+            if chunk.get("error") or chunk.get("object") == "error":
+                if self.state is State.READING:
+                    self._fail(classify_event(chunk), out)
+                return
+            _read_progress(chunk.get("prompt_progress"), out)
+        choices = chunk.get("choices")
+        if choices and isinstance(choices, list):
+            for choice in choices:
+                if isinstance(choice, dict) and not choice.get("index"):
+                    self._read_choice(choice, out)
+                    if self.is_ended:
+                        return
+        if special:
+            _read_verbose(chunk.get("__verbose"), out)
+            self._read_usage(chunk.get("usage"), chunk.get("timings"), out)
+
+    def _read_choice(self, choice: dict[str, object], out: list[Event]) -> None:
+        if self.state is State.READING:
+            delta = choice.get("delta") or choice.get("message")
+            if isinstance(delta, dict):
+                try:
+                    _read_delta(delta, choice.get("logprobs"), out)
+                except TypeError as error:
+                    self._fail(BackendProtocolError(str(error)), out)
+                    return
+            reason = choice.get("finish_reason")
+            if reason in _ABORTED:
+                self._fail(BackendError("The backend gave up on this answer."), out)
+                return
+            if reason is not None:
+                self.state = State.FINISHED
+                out.append(Finish(reason if isinstance(reason, str) else "stop"))
+        word = choice.get("stop_reason")  # vLLM
+        if isinstance(word, str):
+            out.append(StopInfo("word", word, False))
+
+    def _read_usage(self, usage: object, timings: object, out: list[Event]) -> None:
+        timings = timings if isinstance(timings, dict) else None
+        if isinstance(usage, dict):
+            self._counts = _usage(usage, timings)
+        elif timings is None:
+            return
+        elif self._counts is not None:  # counted already: only the times are new
+            counts = self._counts
+            self._counts = Usage(
+                counts.prompt, counts.cached, counts.output, counts.reasoning, timings
+            )
+        else:
+            cached = _count(timings.get("cache_n"))
+            prompt, output = _count(timings.get("prompt_n")), _count(timings.get("predicted_n"))
+            out.append(Usage(cached + prompt, cached, output, 0, timings))
+            return
+        out.append(self._counts)
+
+    def _end(self, out: list[Event]) -> None:
+        if self.state is State.FINISHED:
+            self.state = State.ENDED
+            out.append(Done())
+        else:
+            self._fail(BackendDied("The backend closed the stream before finishing."), out)
+
+    def _fail(self, error: ProxyError, out: list[Event]) -> None:
+        if self.state is State.FINISHED:
+            # The answer was complete; what is wrong behind it is no loss to the client.
+            self.state = State.ENDED
+            out.append(Done())
+        elif self.state is State.READING:
+            self.state = State.ENDED
+            out.append(Failure(error))
+
+
+def _read_delta(delta: dict[str, object], logprobs: object, out: list[Event]) -> None:
+    content = delta.get("content")
+    if len(delta) == 1 and type(content) is str and logprobs is None:  # the common case
+        if content:
+            out.append(Text(content))
+        return
+    reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+    if reasoning and isinstance(reasoning, str):
+        out.append(Reasoning(reasoning))
+    if isinstance(content, list):
+        _read_parts(content, out)
+    elif isinstance(content, str):
+        entries = logprobs.get("content") if isinstance(logprobs, dict) else None
+        if content:
+            out.append(Text(content, entries if isinstance(entries, list) else None))
+    elif content is not None:
+        raise TypeError("The backend sent a text that is no string.")
+    refusal = delta.get("refusal")
+    if refusal and isinstance(refusal, str):
+        out.append(Refusal(refusal))
+    calls = delta.get("tool_calls")
+    if isinstance(calls, list):
+        for call in calls:
+            if isinstance(call, dict):
+                out.append(_fragment(call))
+    legacy = delta.get("function_call")
+    if isinstance(legacy, dict):
+        out.append(_fragment({"index": 0, "function": legacy}))
+
+
+def _read_parts(parts: list[object], out: list[Event]) -> None:
+    """Content as a list: Mistral's way of sending text and thinking."""
+    for part in parts:
+        if not isinstance(part, dict):
+            continue
+        if part.get("type") == "thinking":
+            thinking = part.get("thinking")
+            if isinstance(thinking, list):
+                texts = [item.get("text") for item in thinking if isinstance(item, dict)]
+                thinking = "".join(text for text in texts if isinstance(text, str))
+            if thinking and isinstance(thinking, str):
+                out.append(Reasoning(thinking))
+        else:
+            text = part.get("text")
+            if text and isinstance(text, str):
+                out.append(Text(text))
+
+
+def _fragment(call: dict[str, object]) -> ToolFragment:
+    index, call_id = call.get("index"), call.get("id")
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    name, arguments = function.get("name"), function.get("arguments")
+    if not isinstance(arguments, str):  # Ollama sends an object
+        arguments = "" if arguments is None else orjson.dumps(arguments).decode()
+    return ToolFragment(
+        index if isinstance(index, int) else None,
+        "" if call_id is None else str(call_id),
+        name if isinstance(name, str) else "",
+        arguments,
+    )
+
+
+def _read_progress(progress: object, out: list[Event]) -> None:
+    if isinstance(progress, dict):
+        total, cache = _count(progress.get("total")), _count(progress.get("cache"))
+        out.append(Progress(total, cache, _count(progress.get("processed"))))
+
+
+def _read_verbose(verbose: object, out: list[Event]) -> None:
+    if isinstance(verbose, dict) and isinstance(verbose.get("stop_type"), str):
+        word = verbose.get("stopping_word")
+        out.append(
+            StopInfo(
+                verbose["stop_type"],
+                word if isinstance(word, str) else "",
+                verbose.get("truncated") is True,
+            )
+        )
+
+
+def _usage(usage: dict[str, object], timings: dict[str, object] | None) -> Usage:
+    prompt_details = usage.get("prompt_tokens_details")
+    cached = prompt_details.get("cached_tokens") if isinstance(prompt_details, dict) else None
+    if cached is None and timings:
+        cached = timings.get("cache_n")
+    output_details = usage.get("completion_tokens_details")
+    reasoning = output_details.get("reasoning_tokens") if isinstance(output_details, dict) else None
+    return Usage(
+        _count(usage.get("prompt_tokens")),
+        _count(cached),
+        _count(usage.get("completion_tokens")),
+        _count(reasoning),
+        timings,
+    )
+
+
+def _count(value: object) -> int:
+    return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else 0
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether the last event, which lacks its blank line, was sent to its end."""
+    try:
+        loads(data)
+    except ValueError:
+        return data.strip() == b"[DONE]"
+    return True
