@@ -1,0 +1,264 @@
+"""A stream whose client speaks the backend's own dialect: the same bytes, but supervised.
+
+Nothing is translated; the bytes go out as they came, cut only at event boundaries until the
+stream has finished. What is watched for: the first content (the commit point), the finish
+(without which ``[DONE]`` is a lie and is withheld), errors inside the stream, and usage.
+
+Per event only byte searches are done; an event is parsed when they show that it says more
+than a delta: the first ones, the one with a finish reason, the ones after it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from multiproxy.dialects.classify import classify_event
+from multiproxy.dialects.errors import chat_tail
+from multiproxy.dialects.events import Progress, Usage
+from multiproxy.dialects.sse import ErrorData, EventSplitter
+from multiproxy.errors import BackendDied, BackendProtocolError, ProxyError
+
+KEEP_ALIVE = b": keep-alive\n\n"
+_FINISH = b'"finish_reason":'
+_NO_FINISH = b'"finish_reason":null'
+_NATIVE_STOP = b'"stop":true'
+_USAGE = b'"usage":{'
+_PROGRESS = b'"prompt_progress":'
+_CONTENT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls", "refusal", "text")
+
+
+class Passthrough:
+    """The translator of a stream that needs no translation; see ``Translator``.
+
+    ``needs_role`` is for Chat: JavaScript's helper fails on a first chunk without a role,
+    which llama-server leaves out when the first token is half a character. ``native`` is
+    llama-server's own ``/completion``, which ends with ``"stop":true`` and no ``[DONE]``.
+    """
+
+    def __init__(
+        self,
+        request_id: str,
+        *,
+        needs_role: bool = False,
+        native: bool = False,
+        max_event_size: int = 4 << 20,
+    ) -> None:
+        self.started = False
+        self.finished = False
+        self.failure: ProxyError | None = None
+        self.usage: Usage | None = None
+        self.progress: Progress | None = None
+        self.events = 0
+        self.finish_reason: str | None = None
+        self._request_id = request_id
+        self._needs_role = needs_role
+        self._native = native
+        self._splitter = EventSplitter(max_event_size)
+        self._held = b""  # an unfinished event
+        self._open_choices: set[int] = set()  # seen, and without a finish reason
+        self._done = False  # [DONE] or its like has passed
+        self._is_delta: Callable[[bytes], bool] = _is_native_delta if native else _is_delta
+
+    def open(self) -> bytes:
+        """Nothing has to come before a Chat stream's first event."""
+        return b""
+
+    def keep_alive(self) -> bytes:
+        """A comment: every SSE reader skips it."""
+        return KEEP_ALIVE
+
+    def fail(self, error: ProxyError) -> bytes:
+        """The error event; no ``[DONE]`` may follow."""
+        return chat_tail(error, self._request_id)
+
+    def feed(self, piece: bytes) -> bytes:  # per piece
+        """Return what of ``piece`` and of what was held before may go out now.
+
+        The very object ``piece`` is returned when nothing is held back or added.
+        """
+        if self.failure is not None:
+            return b""
+        try:
+            events = self._splitter.feed(piece)
+        except BackendProtocolError as error:
+            self.failure = error
+            return b""
+        for event in events:
+            if not self.started or not self._is_delta(event) or self.finish_reason is not None:
+                self._inspect(event)
+                if self.failure is not None:
+                    # What came in the same piece before the failure is lost with it; it
+                    # could only have been cut out by parsing.
+                    return self._before_failure(piece, event)
+            else:
+                self.events += 1
+        if not self._held and piece.endswith(b"\n\n"):
+            return piece if not self._needs_role else self._add_role(piece)
+        return self._at_boundary(piece)
+
+    def eof(self) -> bytes:
+        """The backend's body ended. A finish without ``[DONE]`` is complete all the same."""
+        if self.finished:
+            return b"" if self._done or self._native else b"data: [DONE]\n\n"
+        if self.failure is None:
+            self.failure = BackendDied(
+                "The backend stopped answering before the response was complete."
+            )
+        return b""
+
+    def _at_boundary(self, piece: bytes) -> bytes:
+        data = self._held + piece
+        end = max(data.rfind(b"\n\n") + 2, data.rfind(b"\n\r\n") + 3, data.rfind(b"\r\r") + 2)
+        if end <= 3 and not data[:end].endswith((b"\n\n", b"\n\r\n", b"\r\r")):
+            end = 0
+        self._held = data[end:]
+        ready = data[:end]
+        return self._add_role(ready) if ready and self._needs_role else ready
+
+    def _add_role(self, ready: bytes) -> bytes:
+        """Put a chunk with the role before the first one that has none, or see that it has."""
+        start = ready.find(b"data:")
+        if start < 0:
+            return ready
+        self._needs_role = False
+        event = ready[start + 5 :].split(b"\n", 1)[0]
+        try:
+            chunk: Any = orjson.loads(event)
+            choice = chunk["choices"][0]
+            if "role" in choice["delta"]:
+                return ready
+        except (ValueError, LookupError, TypeError):
+            return ready
+        choice["delta"] = {"role": "assistant", "content": ""}
+        choice["finish_reason"] = None
+        for key in ("usage", "timings"):
+            chunk.pop(key, None)
+        return ready[:start] + b"data: " + orjson.dumps(chunk) + b"\n\n" + ready[start:]
+
+    def _before_failure(self, piece: bytes, event: bytes) -> bytes:
+        data = self._held + piece
+        end = data.rfind(event)
+        start = max(data.rfind(b"\n\n", 0, end) + 2, 0) if end > 0 else 0
+        return data[:start] if start > 1 else b""
+
+    def _inspect(self, event: bytes) -> None:
+        if event.strip() == b"[DONE]":
+            self._end()
+            return
+        try:
+            chunk: Any = orjson.loads(event)
+        except ValueError:
+            if isinstance(event, ErrorData):
+                self.failure = classify_event(event.decode("utf-8", "replace"))
+            else:
+                self.failure = BackendProtocolError("The backend sent an event that is not JSON.")
+            return
+        if chunk is None:
+            return  # llama-server's leaked begin marker between several prompts
+        if not isinstance(chunk, dict):
+            self.failure = BackendProtocolError("The backend sent an event that is not an object.")
+            return
+        if isinstance(event, ErrorData) or chunk.get("error"):
+            if not self.finished:
+                self.failure = classify_event(chunk)
+            return
+        self._read_counts(chunk)
+        if self._native:
+            self._read_native(chunk)
+        else:
+            self._read_choices(chunk)
+
+    def _end(self) -> None:
+        self._done = True
+        if self.finish_reason is None or self._open_choices:
+            self.failure = BackendDied("The backend ended its answer without a finish reason.")
+        else:
+            self.finished = True
+
+    def _read_choices(self, chunk: dict[str, Any]) -> None:
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if not isinstance(choice, dict):
+                continue
+            index = choice.get("index", 0)
+            delta = choice.get("delta", choice)
+            if isinstance(delta, dict) and any(delta.get(key) for key in _CONTENT_KEYS):
+                self.started = True
+                self.events += 1
+            reason = choice.get("finish_reason")
+            if isinstance(reason, str):
+                self.started = True
+                self.finish_reason = reason
+                self._open_choices.discard(index)
+                # A stream that ends now, without [DONE], is complete (translation 4.2).
+                self.finished = not self._open_choices
+            elif (
+                isinstance(index, int)
+                and self.finish_reason is None
+                and len(self._open_choices) < 128
+            ):
+                self._open_choices.add(index)
+
+    def _read_native(self, chunk: dict[str, Any]) -> None:
+        if chunk.get("content") or chunk.get("stop"):
+            self.started = True
+            self.events += 1
+        if chunk.get("stop") is True:
+            self.finish_reason = str(chunk.get("stop_type", "stop"))
+            self.finished = True
+
+    def _read_counts(self, chunk: dict[str, Any]) -> None:
+        progress = chunk.get("prompt_progress")
+        if isinstance(progress, dict):
+            self.progress = Progress(
+                _count(progress.get("total")),
+                _count(progress.get("cache")),
+                _count(progress.get("processed")),
+            )
+        found = read_usage(chunk)
+        if found is not None:
+            self.usage = found
+
+
+def read_usage(chunk: dict[str, Any]) -> Usage | None:
+    """Return the token counts of a chunk or whole answer: ``usage``, else ``timings``."""
+    usage, timings = chunk.get("usage"), chunk.get("timings")
+    timings = timings if isinstance(timings, dict) else None
+    if isinstance(usage, dict):
+        details = usage.get("prompt_tokens_details")
+        cached = details.get("cached_tokens") if isinstance(details, dict) else None
+        if cached is None and timings is not None:
+            cached = timings.get("cache_n")
+        return Usage(
+            _count(usage.get("prompt_tokens")),
+            _count(cached),
+            _count(usage.get("completion_tokens")),
+            timings=timings,
+        )
+    if timings is not None:
+        cached_n = _count(timings.get("cache_n"))
+        return Usage(
+            cached_n + _count(timings.get("prompt_n")),
+            cached_n,
+            _count(timings.get("predicted_n")),
+            timings=timings,
+        )
+    return None
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def _is_delta(event: bytes) -> bool:  # per piece
+    """Whether an event can only be a delta: a chunk, open in every choice, no usage."""
+    return (
+        event.count(_FINISH) == event.count(_NO_FINISH) > 0
+        and _USAGE not in event
+        and _PROGRESS not in event
+    )
+
+
+def _is_native_delta(event: bytes) -> bool:  # per piece
+    return b'"content":"' in event and _NATIVE_STOP not in event

@@ -1,0 +1,1 @@
+"""Which backend, in which order: pure functions of names, numbers and ``now``."""
