@@ -36,7 +36,7 @@ make_venv() {
   if ! find_python; then
     if ! has_uv; then
       say "MultiProxy needs Python 3.11 or newer. Found on PATH:"
-      say "${rejected:-  no Python at all}"
+      printf '%s' "${rejected:-  no Python at all$'\n'}" >&2
       return 1
     fi
     python='>=3.11' # uv knows of more interpreters than PATH does, and can fetch one
@@ -44,7 +44,7 @@ make_venv() {
   say "Making .venv with $python"
   rm -rf "$venv"
   if has_uv; then
-    uv venv --quiet --python "$python" "$venv" || return 1
+    uv venv --quiet --seed --python "$python" "$venv" || return 1 # with pip, should uv go away
   else
     "$python" -m venv "$venv" || return 1
   fi
