@@ -1,5 +1,6 @@
 """config.yaml -> frozen dataclasses: all settings, all defaults, all units, all mistakes."""
 
+from multiproxy.config.load import load, parse
 from multiproxy.config.model import (
     Address,
     Backend,
@@ -15,19 +16,30 @@ from multiproxy.config.model import (
     Timeouts,
     Url,
 )
+from multiproxy.config.problems import ConfigError, Problem, as_json, render
+from multiproxy.config.snapshot import SnapshotError, decode, encode
 
 __all__ = [
     "Address",
     "Backend",
     "Config",
+    "ConfigError",
     "Dashboard",
     "Duration",
     "Limits",
     "Log",
     "Model",
+    "Problem",
     "Retry",
     "Simulate",
     "Size",
+    "SnapshotError",
     "Timeouts",
     "Url",
+    "as_json",
+    "decode",
+    "encode",
+    "load",
+    "parse",
+    "render",
 ]

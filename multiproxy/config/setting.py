@@ -96,6 +96,10 @@ def _read(section: type) -> Iterator[Setting]:
 
 
 @cache
+def _by_name(section: type) -> dict[str, Setting]:
+    return {setting.name: setting for setting in _read(section)}
+
+
 def settings_of(section: type) -> dict[str, Setting]:
     """The settings of a config dataclass by name, in the order they are written there."""
-    return {setting.name: setting for setting in _read(section)}
+    return _by_name(section)

@@ -1,0 +1,176 @@
+"""What no single setting can tell: names that are taken, names that nobody has, either-or.
+
+Works on whatever could be bound, so that these problems are reported together with the others;
+hence nothing is claimed about a setting that is itself wrong. Messages speak of names as the
+file writes them, ``${VAR}`` and all, never of what a variable stands for.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from multiproxy.config.model import MAX_BACKENDS, Address, Backend, Config, Url
+from multiproxy.config.report import Path, Report, suggest
+
+_LONGEST_HOST = 58  # a backend id has 64 characters; a colon and the port take 6
+
+
+def with_ids(config: Config) -> Config:
+    """The config with an id for every backend that was written without one."""
+    simulated = 0
+    backends = []
+    for backend in config.backends:
+        simulated += backend.simulate is not None
+        if not backend.id and backend.simulate is not None:
+            backend = replace(backend, id=f"simulated-{simulated}")
+        elif not backend.id and backend.url is not None:
+            backend = replace(backend, id=_id_of(backend.url))
+        backends.append(backend)
+    return replace(config, backends=tuple(backends))
+
+
+def _id_of(url: Url) -> str:
+    """host:port; an IPv6 address may start with a colon, which an id may not."""
+    host = f"ipv6-{url.host}" if ":" in url.host else url.host
+    return f"{host[:_LONGEST_HOST]}:{url.port}"
+
+
+def check(config: Config, report: Report) -> None:
+    """Note every contradiction in ``config``, which `with_ids` has completed.
+
+    Raises:
+        TooManyProblems: as `Report.add`.
+    """
+    _check_listeners(config, report)
+    _check_backends(config, report)
+    _check_model_names(config, report)
+    _check_references(config, report)
+    _check_default_model(config, report)
+    if "*" in config.cors_origins and len(config.cors_origins) > 1:
+        at = ("cors_origins", config.cors_origins.index("*"))
+        report.blame(at, "'*' already allows every origin", "remove it, or all the others")
+
+
+def _check_listeners(config: Config, report: Report) -> None:
+    api, dashboard = config.listen, config.dashboard
+    # Port 0 is a free one each time.
+    if dashboard is not None and dashboard.listen == api and api.port != 0:
+        path = ("dashboard", "listen") if ("dashboard", "listen") in report.places else ("listen",)
+        report.blame(path, "the API and the dashboard cannot listen on the same address")
+    own = {api: "API", **({dashboard.listen: "dashboard"} if dashboard is not None else {})}
+    for index, backend in enumerate(config.backends):
+        if backend.url is not None:
+            host = "127.0.0.1" if backend.url.host == "localhost" else backend.url.host
+            taken = own.get(Address(host, backend.url.port))
+            if taken is not None:
+                message = f"this is the address of MultiProxy's own {taken}"
+                hint = "give one of them another port: the default of llama-server is 8080"
+                report.blame(("backends", index, "url"), message, hint)
+
+
+def _check_backends(config: Config, report: Report) -> None:
+    if not config.backends and not _is_wrong(("backends",), report) and not _is_wrong((), report):
+        hint = "write 'backends:' and below it '- url: http://127.0.0.1:8080'"
+        report.blame(("backends",), "there must be at least one backend", hint)
+    if len(config.backends) > MAX_BACKENDS:
+        report.blame(("backends",), f"there can be at most {MAX_BACKENDS} backends")
+    first: dict[str, Path] = {}
+    for index, backend in enumerate(config.backends):
+        path = ("backends", index)
+        _check_kind(backend, path, report)
+        if not backend.id:
+            continue
+        if backend.id in first:
+            where = f"(first on line {report.line(_id_place(first[backend.id], report))})"
+            at = _id_place(path, report)
+            message = f"another backend has the same id {where}"
+            hint = "" if at[-1] == "id" else "its id comes from its url: give it an 'id:'"
+            report.blame(at, message, hint)
+        first.setdefault(backend.id, path)
+
+
+def _check_kind(backend: Backend, path: Path, report: Report) -> None:
+    """Exactly one of url and simulate."""
+    written = [name for name in ("url", "simulate") if (*path, name) in report.places]
+    if len(written) == 2:
+        report.blame((*path, "simulate"), "a backend has a url or is simulated, not both")
+    elif not written and not _is_wrong(path, report):
+        hint = "'url: http://host:port', or 'simulate: {}' for a built-in one"
+        report.blame(path, "a backend needs a url", hint)
+
+
+def _id_place(path: Path, report: Report) -> Path:
+    """What gave a backend its id."""
+    for name in ("id", "url", "simulate"):
+        if (*path, name) in report.places:
+            return (*path, name)
+    return path
+
+
+def _claims(config: Config) -> Iterator[tuple[str, Path]]:
+    """Every name by which a model can be asked for, and where it is written."""
+    for model in config.models:
+        yield model.name, ("models", model.name)
+    for model in config.models:
+        for index, alias in enumerate(model.aliases):
+            yield alias, ("models", model.name, "aliases", index)
+
+
+def _check_model_names(config: Config, report: Report) -> None:
+    first: dict[str, Path] = {}
+    for name, path in _claims(config):
+        if name and name in first:
+            where = f"(first on line {report.line(first[name])})"
+            report.blame(path, f"{report.text(path)} already names a model {where}")
+        first.setdefault(name, path)
+
+
+def _check_references(config: Config, report: Report) -> None:
+    """The backends of each model exist, and each is listed once."""
+    known = {backend.id: _shown_id(index, backend, report) for index, backend in _ids(config)}
+    # Ids that are wrong themselves: using them is not a second mistake.
+    wrong = {
+        report.places[path].text
+        for path in report.places
+        if path[:1] == ("backends",) and path[-1] == "id"
+    }
+    for model in config.models:
+        listed: set[str] = set()
+        for index, name in enumerate(model.backends):
+            path: Path = ("models", model.name, "backends", index)
+            if name and name not in known and name not in wrong:
+                message = f"backend {report.text(path)} is not defined"
+                shown = report.places[path].text
+                report.blame(path, message, suggest(shown, known.values(), what="defined are"))
+            elif name and name in listed:
+                report.blame(path, f"backend {report.text(path)} is listed twice")
+            listed.add(name)
+
+
+def _ids(config: Config) -> Iterator[tuple[int, Backend]]:
+    return ((index, backend) for index, backend in enumerate(config.backends) if backend.id)
+
+
+def _shown_id(index: int, backend: Backend, report: Report) -> str:
+    """The id as the file writes it, for a hint; a derived one may come from a variable too."""
+    place = report.places.get(_id_place(("backends", index), report))
+    return place.text if place is not None and "${" in place.text else backend.id
+
+
+def _check_default_model(config: Config, report: Report) -> None:
+    name, path = config.default_model, ("default_model",)
+    if name is None or not config.models or path not in report.places:
+        return
+    claimed = [claim for claim, _ in _claims(config) if "*" not in claim]
+    if name not in claimed:
+        shown = [report.text(path)[1:-1] for claim, path in _claims(config) if "*" not in claim]
+        message = f"default_model {report.text(path)} is not one of the models"
+        report.blame(path, message, suggest(report.places[path].text, shown, what="one of"))
+
+
+def _is_wrong(path: Path, report: Report) -> bool:
+    """Whether a problem of this setting, or of anything in it, is noted already.
+
+    The empty path asks about the file as a whole, not about everything in it.
+    """
+    start = ".".join(map(str, path))
+    return any(f"{found.path}.".startswith(f"{start}.") for found in report.problems)
