@@ -1,4 +1,4 @@
-"""The built-in tools of the Responses API that a client runs itself, told to the model as functions.
+"""The built-in tools of the Responses API that a client runs itself, as functions for a model.
 
 Each has item types of its own, for the call and for its output; this table says how their
 members become a function's arguments and back.
@@ -21,6 +21,7 @@ class Builtin:
     """One built-in tool. ``member`` is where a call item keeps its arguments.
 
     ``renamed`` maps a function parameter to its name in the item, where the two differ.
+    ``always`` are members that every item has, ``constant`` ones that are no parameter.
     ``required`` are the members without which a client could not run the call, with their
     type: a call that lacks them is told as a plain function call, which clients refuse.
     """
@@ -31,7 +32,8 @@ class Builtin:
     description: str
     parameters: Mapping[str, Any]
     required: Mapping[str, type]
-    fixed: Mapping[str, Any] = MappingProxyType({})
+    constant: Mapping[str, Any] = MappingProxyType({})
+    always: Mapping[str, Any] = MappingProxyType({})
     renamed: Mapping[str, str] = MappingProxyType({})
 
     def call_members(self, arguments: Object) -> Object | None:
@@ -46,7 +48,7 @@ class Builtin:
         members = {self.renamed.get(key, key): value for key, value in arguments.items()}
         if self.item_type == "tool_search_call":
             return {"arguments": members, "execution": "client"}
-        return {self.member: {**self.fixed, **members}}
+        return {self.member: {**self.constant, **self.always, **members}}
 
     def arguments(self, item: Object) -> Object:
         """The arguments that the model once gave for the call ``item``."""
@@ -57,9 +59,9 @@ class Builtin:
             return {"operation": members}
         original = {there: here for here, there in self.renamed.items()}
         return {
-            original.get(key, key): value
+            original.get(key) or key: value
             for key, value in members.items()
-            if value is not None and key not in self.fixed
+            if value is not None and key not in self.constant
         }
 
 
@@ -80,7 +82,8 @@ _ALL = (
             "required": ["command"],
         },
         required={"command": list},
-        fixed={"type": "exec"},
+        constant={"type": "exec"},
+        always={"env": {}},
         renamed={"workdir": "working_directory"},
     ),
     Builtin(

@@ -9,11 +9,11 @@ dropped instead of refused.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, TypeGuard
 
+from multiproxy.dialects.names import NameMap
 from multiproxy.dialects.policy import Policy
 from multiproxy.dialects.responses_builtin import BY_TOOL
-from multiproxy.dialects.tool_names import ToolNames
 from multiproxy.errors import InvalidRequest
 
 Tool = dict[str, Any]
@@ -60,9 +60,8 @@ class ToolMap:
     def __init__(self, tools: Iterable[Tool], policy: Policy, *, wanted: frozenset[str]) -> None:
         """``wanted`` are the names that make a deferred tool known to the model."""
         self.dropped: list[str] = []
-        self._names = ToolNames()
+        self._names = NameMap()
         self._entries: dict[str, _Entry] = {}  # by Chat name
-        self._by_name: dict[str, list[CallTarget]] = {}  # by the client's name
         self._wanted = None if policy.defer_loading == "ignore" else wanted
         for index, tool in enumerate(tools):
             self._add(tool, f"tools[{index}]")
@@ -80,8 +79,8 @@ class ToolMap:
         ]
 
     def chat_name(self, name: str, namespace: object = None) -> str:
-        """What the backend calls the client's tool; also for one that is not offered now."""
-        return self._names.claim(_flat(namespace, name) if _is_name(namespace) else name)
+        """What the backend calls the tool of a call in the history, offered now or not."""
+        return self._names.chat_name(name, namespace if _is_name(namespace) else None)
 
     def names_of(self, name: str, kind: CallKind | None = None) -> list[str]:
         """The Chat names of the offered tools that the client calls ``name``."""
@@ -92,17 +91,10 @@ class ToolMap:
         ]
 
     def target(self, chat_name: str) -> CallTarget:
-        """What the model meant by ``chat_name``.
-
-        Models also call a namespace's member by its bare name; that is understood if only
-        one tool has it. A name that nobody offered is told as the model wrote it.
-        """
-        if chat_name in self._entries:
-            return self._entries[chat_name].target
-        candidates = self._by_name.get(chat_name, ())
-        if len(candidates) == 1:
-            return candidates[0]
-        return CallTarget(CallKind.FUNCTION, chat_name)
+        """What the model meant by ``chat_name``; a name that nobody offered is kept."""
+        original = self._names.original(chat_name)
+        entry = self._entries.get(self._names.chat_name(*original))
+        return entry.target if entry else CallTarget(CallKind.FUNCTION, chat_name)
 
     def _add(self, tool: object, where: str) -> None:
         if not isinstance(tool, dict):
@@ -145,7 +137,7 @@ class ToolMap:
             raise InvalidRequest(
                 "Expected an object.", param=f"{where}.parameters", code="invalid_type"
             )
-        function = {"name": name, "parameters": parameters or _EMPTY_SCHEMA}
+        function: Tool = {"name": name, "parameters": parameters or _EMPTY_SCHEMA}
         if tool.get("strict") is True:
             function["strict"] = True
         target = CallTarget(CallKind.FUNCTION, name, namespace)
@@ -173,14 +165,13 @@ class ToolMap:
         self._offer(target, function, description, builtin.name)
 
     def _offer(self, target: CallTarget, function: Tool, description: object, where: str) -> None:
-        chat_name = self.chat_name(target.name, target.namespace)
+        chat_name = self._names.add(target.name, target.namespace)
         if chat_name in self._entries:
             raise InvalidRequest(f"Duplicate tool name '{target.name}'.", param=f"{where}.name")
         function["name"] = chat_name
         if isinstance(description, str) and description:
             function["description"] = description
         self._entries[chat_name] = _Entry(target, function)
-        self._by_name.setdefault(target.name, []).append(target)
 
     def _is_wanted(self, name: str, namespace: str | None) -> bool:
         if self._wanted is None:
@@ -241,12 +232,7 @@ def _offered(name: object, tools: ToolMap) -> list[str]:
     return names
 
 
-def _flat(namespace: object, name: str) -> str:
-    separator = "" if str(namespace).endswith("__") else "__"
-    return f"{namespace}{separator}{name}"
-
-
-def _is_name(value: object) -> bool:
+def _is_name(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value != ""
 
 
