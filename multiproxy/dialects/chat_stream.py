@@ -6,6 +6,7 @@ answers a streamed request with one JSON document is read as well.
 """
 
 from enum import Enum, auto
+from typing import Any
 
 import orjson
 
@@ -70,8 +71,6 @@ class ChatReader:
         if not self._is_stream and self._is_document(piece, out):
             return out
         for data in self._splitter.feed(piece):
-            if self.is_ended:
-                return out
             self._read_event(data, out)
         if self._splitter.overflowed:
             self._fail(BackendProtocolError("The backend sent an event of too many bytes."), out)
@@ -116,44 +115,49 @@ class ChatReader:
             return
         self._read_chunk(chunk, out)
 
-    def _read_event(self, data: bytes, out: list[Event]) -> None:
-        if data.startswith(b"[DONE]") and data.strip() == b"[DONE]":
-            self._end(out)
-            return
-        if not data or data.isspace():
+    def _read_event(self, data: bytes, out: list[Event]) -> None:  # per piece
+        if self.state is State.ENDED:
             return
         try:
             chunk = orjson.loads(data)
         except ValueError:
-            chunk = self._read_patiently(data, out)
+            self._read_other(data, out)
+            return
         if type(data) is ErrorData:
-            if self.state is State.READING:
-                self._fail(classify_event(chunk), out)
-        elif chunk is not None:
+            self._on_error(chunk, out)
+        elif self.state is not State.READING or not _read_plain(chunk, out):
             self._read_chunk(chunk, out)
 
-    def _read_patiently(self, data: bytes, out: list[Event]) -> object:
-        try:
-            return loads(data)
-        except ValueError:
-            if type(data) is ErrorData:
-                return data.decode("utf-8", "replace")
-            # A skipped event would be a lost delta; after Finish none can be lost.
-            if self.state is State.READING:
+    def _read_other(self, data: bytes, out: list[Event]) -> None:
+        """An event that orjson does not take: an end mark, nothing, or not quite JSON."""
+        text = data.strip()
+        if text == b"[DONE]":
+            self._end(out)
+        elif type(data) is ErrorData:
+            self._on_error(text.decode("utf-8", "replace"), out)
+        elif text:
+            try:
+                chunk = loads(data)
+            except ValueError:
+                # A skipped event would be a lost delta.
                 self._fail(BackendProtocolError("The backend sent an event that is no JSON."), out)
-            return None
+            else:
+                self._read_chunk(chunk, out)
 
-    def _read_chunk(self, chunk: object, out: list[Event]) -> None:  # per piece
+    def _on_error(self, error: object, out: list[Event]) -> None:
+        if self.state is State.READING:  # behind Finish it is no loss to the client
+            self._fail(classify_event(error), out)
+
+    def _read_chunk(self, chunk: object, out: list[Event]) -> None:
         if not isinstance(chunk, dict):
-            self._fail(BackendProtocolError("The backend sent an event that is no object."), out)
+            if chunk is not None:  # llama-server writes `data: null` between prompts
+                error = BackendProtocolError("The backend sent an event that is no object.")
+                self._fail(error, out)
             return
-        special = not _SPECIAL.isdisjoint(chunk)
-        if special or chunk.get("object") == "error":
-            if chunk.get("error") or chunk.get("object") == "error":
-                if self.state is State.READING:
-                    self._fail(classify_event(chunk), out)
-                return
-            _read_progress(chunk.get("prompt_progress"), out)
+        if chunk.get("error") or chunk.get("object") == "error":
+            self._on_error(chunk, out)
+            return
+        _read_progress(chunk.get("prompt_progress"), out)
         choices = chunk.get("choices")
         if choices and isinstance(choices, list):
             for choice in choices:
@@ -161,9 +165,8 @@ class ChatReader:
                     self._read_choice(choice, out)
                     if self.is_ended:
                         return
-        if special:
-            _read_verbose(chunk.get("__verbose"), out)
-            self._read_usage(chunk.get("usage"), chunk.get("timings"), out)
+        _read_verbose(chunk.get("__verbose"), out)
+        self._read_usage(chunk.get("usage"), chunk.get("timings"), out)
 
     def _read_choice(self, choice: dict[str, object], out: list[Event]) -> None:
         if self.state is State.READING:
@@ -171,8 +174,9 @@ class ChatReader:
             if isinstance(delta, dict):
                 try:
                     _read_delta(delta, choice.get("logprobs"), out)
-                except TypeError as error:
-                    self._fail(BackendProtocolError(str(error)), out)
+                except TypeError:
+                    error = BackendProtocolError("The backend sent a text that is no string.")
+                    self._fail(error, out)
                     return
             reason = choice.get("finish_reason")
             if reason in _ABORTED:
@@ -220,12 +224,30 @@ class ChatReader:
             out.append(Failure(error))
 
 
+def _read_plain(chunk: Any, out: list[Event]) -> bool:  # per piece
+    """The short way for what most events are: a delta with one text and nothing else."""
+    try:
+        (choice,) = chunk["choices"]
+        delta = choice["delta"]
+        content = delta["content"]
+        if (
+            type(content) is not str
+            or len(delta) != 1
+            or choice["finish_reason"] is not None
+            or choice["index"] != 0
+            or len(choice) != 3
+            or not _SPECIAL.isdisjoint(chunk)
+        ):
+            return False
+    except (LookupError, TypeError, ValueError):
+        return False
+    if content:
+        out.append(Text(content))
+    return True
+
+
 def _read_delta(delta: dict[str, object], logprobs: object, out: list[Event]) -> None:
     content = delta.get("content")
-    if len(delta) == 1 and type(content) is str and logprobs is None:  # the common case
-        if content:
-            out.append(Text(content))
-        return
     reasoning = delta.get("reasoning_content") or delta.get("reasoning")
     if reasoning and isinstance(reasoning, str):
         out.append(Reasoning(reasoning))
@@ -236,7 +258,7 @@ def _read_delta(delta: dict[str, object], logprobs: object, out: list[Event]) ->
         if content:
             out.append(Text(content, entries if isinstance(entries, list) else None))
     elif content is not None:
-        raise TypeError("The backend sent a text that is no string.")
+        raise TypeError(type(content))
     refusal = delta.get("refusal")
     if refusal and isinstance(refusal, str):
         out.append(Refusal(refusal))

@@ -1,7 +1,8 @@
 """The internal events: what a backend's answer says, whatever dialect will tell it.
 
 ``chat_stream`` makes them, the emitters and folds of each dialect consume them. One Chat
-chunk gives its events in the order of the classes below.
+chunk gives its events in the order of the classes below. Nobody changes an event; that the
+classes are not frozen halves the time it takes to make one, which is done for every piece.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from multiproxy.errors import ProxyError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Progress:
     """The prompt is being read: ``processed`` of ``total`` tokens, ``cache`` of them reused."""
 
@@ -18,14 +19,14 @@ class Progress:
     processed: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reasoning:
     """A non-empty piece of the model's reasoning."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Text:
     """A non-empty piece of the answer, with its Chat ``logprobs.content`` entries, if any."""
 
@@ -33,14 +34,14 @@ class Text:
     logprobs: list[object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Refusal:
     """A non-empty piece of a refusal."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolFragment:
     """One entry of ``delta.tool_calls`` as it came; ``tools.CallTable`` says which call it is.
 
@@ -53,14 +54,14 @@ class ToolFragment:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finish:
     """The backend's ``finish_reason``; no content follows."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StopInfo:
     """Why llama-server stopped: ``stop_type`` is ``eos``, ``word``, ``limit`` or ``""``.
 
@@ -72,7 +73,7 @@ class StopInfo:
     truncated: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Usage:
     """Token counts. ``prompt`` includes ``cached``; ``output`` includes ``reasoning``.
 
@@ -86,14 +87,14 @@ class Usage:
     timings: dict[str, object] | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Failure:
     """The backend's answer failed; the last event of its stream."""
 
     error: ProxyError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Done:
     """The backend's answer is complete; the last event of its stream."""
 

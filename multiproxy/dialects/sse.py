@@ -26,16 +26,14 @@ class EventSplitter:
         self._is_error = False  # the unfinished event is named "error"
         self._after_cr = False  # a LF that comes next belongs to the last line ending
         self._at_start = True
+        self._is_between = True  # no event is unfinished: the next byte begins one
 
     def feed(self, piece: bytes) -> list[bytes]:  # per piece
         """The data of the events that ``piece`` completed; an ``ErrorData`` is an error."""
         if (
-            piece.startswith(b"data: ")
+            self._is_between
+            and piece.startswith(b"data: ")
             and piece.endswith(b"\n\n")
-            and not self._line
-            and not self._data
-            and not self._is_error
-            and not self.overflowed
             and b"\r" not in piece
             and len(piece) <= self._max_event_size
         ):
@@ -58,6 +56,11 @@ class EventSplitter:
         return events
 
     def _feed_lines(self, piece: bytes) -> list[bytes]:
+        events = self._split_lines(piece)
+        self._is_between = not (self._line or self._size or self.overflowed)
+        return events
+
+    def _split_lines(self, piece: bytes) -> list[bytes]:
         if self._after_cr and piece:
             piece = piece[1:] if piece.startswith(b"\n") else piece
             self._after_cr = False

@@ -1,0 +1,89 @@
+"""The events of a streamed Messages answer, byte by byte."""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+import orjson
+
+from multiproxy.dialects.errors import messages_tail
+from multiproxy.dialects.messages_answer import Block, MessagesAnswer
+from multiproxy.errors import ProxyError
+
+_PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+_COMMENT = b": keep-alive\n\n"
+_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+# What comes before and behind the JSON string of a delta; the index is filled in per block.
+_DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":%s'
+_DELTA_END = b"}}\n\n"
+_DELTAS = {
+    Block.TEXT: b'{"type":"text_delta","text":',
+    Block.THINKING: b'{"type":"thinking_delta","thinking":',
+    Block.TOOL: b'{"type":"input_json_delta","partial_json":',
+}
+_SIGNATURE = b'{"type":"signature_delta","signature":'
+
+
+class MessagesEmitter(MessagesAnswer):
+    """A Messages stream: whole events, each with every field that the SDKs' types require."""
+
+    def fail(self, error: ProxyError) -> bytes:
+        return messages_tail(error, self._request_id)
+
+    def keep_alive(self) -> bytes:
+        return _PING if self._has_begun else _COMMENT
+
+    def _begin(self) -> None:
+        message: dict[str, object] = {
+            "id": self.message_id,
+            "type": "message",
+            "role": "assistant",
+            "model": self._turn.model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": self._start_usage(),
+        }
+        self._event(b"message_start", {"type": "message_start", "message": message})
+
+    def _start(self, block: Block, call_id: str, name: str) -> None:
+        self.started = True
+        content: dict[str, object]
+        if block is Block.TEXT:
+            content = {"type": "text", "text": ""}
+        elif block is Block.THINKING:
+            content = {"type": "thinking", "thinking": "", "signature": ""}
+            self._signature = blake2b(digest_size=8)
+        else:
+            content = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+        self._prefix = _DELTA % (self._index, _DELTAS[block])
+        start: dict[str, object] = {
+            "type": "content_block_start",
+            "index": self._index,
+            "content_block": content,
+        }
+        self._event(b"content_block_start", start)
+
+    def _delta(self, text: str) -> None:  # per piece
+        if self._block is Block.THINKING:
+            self._signature.update(text.encode())
+        self._out.append(self._prefix + orjson.dumps(text) + _DELTA_END)
+
+    def _stop(self) -> None:
+        if self._block is Block.THINKING:
+            signature = orjson.dumps(f"mp1.n.{self._signature.hexdigest()}")
+            self._out.append(_DELTA % (self._index, _SIGNATURE) + signature + _DELTA_END)
+        self._event(b"content_block_stop", {"type": "content_block_stop", "index": self._index})
+
+    def _finish(self) -> None:
+        reason, sequence = self._stop_reason()
+        delta: dict[str, object] = {
+            "type": "message_delta",
+            "delta": {"stop_reason": reason, "stop_sequence": sequence},
+            "usage": self._final_usage(),
+        }
+        self._event(b"message_delta", delta)
+        self._out.append(_STOP)
+
+    def _event(self, name: bytes, data: Mapping[str, object]) -> None:
+        self._out.append(b"event: " + name + b"\ndata: " + orjson.dumps(data) + b"\n\n")

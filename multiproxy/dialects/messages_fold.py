@@ -1,0 +1,81 @@
+"""A whole Messages answer as one object, for a client that does not stream."""
+
+from hashlib import blake2b
+from typing import Unpack
+
+import orjson
+
+from multiproxy.dialects.arguments import parse_arguments
+from multiproxy.dialects.errors import render_messages
+from multiproxy.dialects.messages_answer import AnswerOptions, Block, MessagesAnswer
+from multiproxy.dialects.messages_turn import MessagesTurn
+from multiproxy.errors import BackendProtocolError, ProxyError
+
+
+class MessagesFold(MessagesAnswer):
+    """Gives the message's bytes when the answer is complete, and nothing before.
+
+    So ``started`` stays False: another backend may take over at any time.
+    """
+
+    def __init__(self, turn: MessagesTurn, **more: Unpack[AnswerOptions]) -> None:
+        super().__init__(turn, **more)
+        self._content: list[dict[str, object]] = []
+
+    def fail(self, error: ProxyError) -> bytes:
+        return render_messages(error, self._request_id).body
+
+    def keep_alive(self) -> bytes:
+        return b""
+
+    def _begin(self) -> None:
+        pass
+
+    def _start(self, block: Block, call_id: str, name: str) -> None:
+        self._parts: list[str] = []
+        self._call_id, self._name = call_id, name
+
+    def _delta(self, text: str) -> None:
+        self._parts.append(text)
+        if self._output_size > self._max_answer_size:
+            self._parts.clear()
+            self.failure = BackendProtocolError("The backend's answer has too many bytes.")
+
+    def _stop(self) -> None:
+        text = "".join(self._parts)
+        match self._block:
+            case Block.TEXT:
+                self._content.append({"type": "text", "text": text})
+            case Block.THINKING:
+                digest = blake2b(text.encode(), digest_size=8).hexdigest()
+                self._content.append(
+                    {"type": "thinking", "thinking": text, "signature": f"mp1.n.{digest}"}
+                )
+            case _:
+                call = self._open_call
+                if self.finish_reason == "length" and call is not None and not call.is_complete:
+                    return  # half a call is no call
+                self._content.append(
+                    {
+                        "type": "tool_use",
+                        "id": self._call_id,
+                        "name": self._name,
+                        "input": parse_arguments(text),
+                    }
+                )
+
+    def _finish(self) -> None:
+        if self.failure is not None:
+            return
+        reason, sequence = self._stop_reason()
+        message = {
+            "id": self.message_id,
+            "type": "message",
+            "role": "assistant",
+            "model": self._turn.model,
+            "content": self._content,
+            "stop_reason": reason,
+            "stop_sequence": sequence,
+            "usage": self._final_usage(),
+        }
+        self._out.append(orjson.dumps(message))
