@@ -1,0 +1,34 @@
+"""Fixtures that tests of several rooms use."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from multiproxy_process import TRACEBACK, MultiProxyProcess
+
+StartMultiProxy = Callable[..., MultiProxyProcess]
+
+
+@pytest.fixture
+def multiproxy_process(tmp_path: Path) -> Iterator[StartMultiProxy]:
+    """Start real MultiProxy processes: ``multiproxy_process(config, workers=2)``.
+
+    Each is ready when it is returned, and is ended after the test, which fails when one of them
+    wrote a traceback.
+    """
+    started: list[MultiProxyProcess] = []
+
+    def start(config: dict[str, Any] | str, *, workers: int = 1) -> MultiProxyProcess:
+        folder = tmp_path / f"multiproxy-{len(started)}"
+        folder.mkdir()
+        process = MultiProxyProcess(config, folder, workers=workers)
+        started.append(process)
+        process.wait_until_ready()
+        return process
+
+    yield start
+    for process in started:
+        process.end()
+    logs = [process.log_text() for process in started]
+    assert not any(TRACEBACK in log for log in logs), "\n".join(logs)
