@@ -1,0 +1,149 @@
+"""The exact route table: method and path -> page, fragment, stream, file or action."""
+
+import hmac
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from multiproxy.errors import MethodNotAllowed, NotAllowed, NotFound, ProxyError
+from multiproxy.supervisor.dashboard.feed import Feed, FeedFull, Look, query_of
+from multiproxy.supervisor.dashboard.formats import known_zone
+from multiproxy.supervisor.dashboard.messages import EventStream, Request, Response
+from multiproxy.supervisor.dashboard.pages import PAGES, Page, Renderer
+from multiproxy.supervisor.dashboard.static import StaticFiles
+from multiproxy.supervisor.dashboard.views import Provider
+
+log = logging.getLogger("multiproxy.dashboard")
+
+THEMES = ("", "light", "dark")  # "" follows the system
+THEME_COOKIE = "mp_theme"
+ZONE_COOKIE = "mp_tz"
+YEAR_S = 365 * 86400
+
+Handler = Callable[[Request], Awaitable[Response | EventStream]]
+
+
+class Routes:
+    """Call it with a request: an answer always comes, never an exception.
+
+    ``token`` must come back with every POST, as the field ``token``: a page of another origin
+    cannot read it.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        renderer: Renderer,
+        feed: Feed,
+        static: StaticFiles,
+        token: str,
+    ) -> None:
+        self._provider = provider
+        self._renderer = renderer
+        self._feed = feed
+        self._token = token
+        self._get: dict[str, Handler] = {
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+        }
+        self._post: dict[str, Handler] = {"/theme": self._switch_theme}
+        for page in PAGES:
+            self._get[page.path] = partial(self._page, page)
+            self._get[f"/live/{page.name}"] = partial(self._live, page)
+            for fragment in page.fragments:
+                self._get[f"/fragments/{fragment.name}"] = partial(
+                    self._fragment, page, fragment.name
+                )
+        self._static = static.routes
+
+    async def __call__(self, request: Request) -> Response | EventStream:
+        try:
+            return await self._find(request)(request)
+        except ProxyError as refusal:
+            return self._error_page(request, refusal)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            return Response.text(500, "The dashboard failed to draw this; its log says why.")
+
+    def _find(self, request: Request) -> Handler:
+        if file := self._static.get(request.path):
+            reads: Handler | None = partial(_answer, file)
+        else:
+            reads = self._get.get(request.path)
+        writes = self._post.get(request.path)
+        handler = writes if request.method == "POST" else reads
+        if handler is not None:
+            return handler
+        if reads is None and writes is None:
+            raise NotFound("There is nothing at this address.")
+        allow = b"GET, HEAD" if reads else b"POST"
+        raise MethodNotAllowed("This address is not for that.", headers=((b"allow", allow),))
+
+    # -- pages -------------------------------------------------------------------------------
+
+    async def _page(self, page: Page, request: Request) -> Response:
+        html = self._renderer.page(_look(page, request), _theme(request))
+        return Response(body=html.encode())
+
+    async def _fragment(self, page: Page, name: str, request: Request) -> Response:
+        return Response(body=self._renderer.fragment(name, _look(page, request)).encode())
+
+    async def _live(self, page: Page, request: Request) -> Response | EventStream:
+        try:
+            return EventStream(self._feed.join(_look(page, request)))
+        except FeedFull:
+            return Response.text(503, "All live streams are taken; the page still reloads.")
+
+    def _error_page(self, request: Request, refusal: ProxyError) -> Response:
+        titles = {403: "Not allowed", 404: "Page not found", 405: "Method not allowed"}
+        title = titles.get(refusal.status, "Request refused")
+        html = self._renderer.error(refusal.status, title, refusal.message, _theme(request))
+        fields = tuple((name.decode(), value.decode()) for name, value in refusal.headers)
+        return Response(refusal.status, html.encode(), headers=fields)
+
+    # -- probes ------------------------------------------------------------------------------
+
+    async def _healthz(self, request: Request) -> Response:
+        return Response.text(200, "ok")
+
+    async def _readyz(self, request: Request) -> Response:
+        ready = self._provider.health().ready
+        return Response.text(200, "ready") if ready else Response.text(503, "not ready")
+
+    # -- actions -----------------------------------------------------------------------------
+
+    async def _switch_theme(self, request: Request) -> Response:
+        """For browsers without JavaScript; app.js sets the same cookie itself."""
+        form = self._checked_form(request)
+        theme = form.get("theme", "")
+        age = YEAR_S if theme in THEMES[1:] else 0
+        cookie = f"{THEME_COOKIE}={theme if age else ''}; Path=/; Max-Age={age}; SameSite=Lax"
+        back = form.get("back", "/")
+        location = back if back in {page.path for page in PAGES} else "/"
+        return Response(303, headers=(("Location", location), ("Set-Cookie", cookie)))
+
+    def _checked_form(self, request: Request) -> dict[str, str]:
+        """Raises: NotAllowed: the form does not carry this process's token."""
+        form = request.form
+        if not hmac.compare_digest(form.get("token", "").encode(), self._token.encode()):
+            raise NotAllowed("The form is from before a restart. Go back, reload, try again.")
+        return form
+
+
+async def _answer(response: Response, request: Request) -> Response:
+    return response
+
+
+def _look(page: Page, request: Request) -> Look:
+    zone = known_zone(request.cookies.get(ZONE_COOKIE, ""))
+    return Look(page.name, query_of(request.query, page.query), zone)
+
+
+def _theme(request: Request) -> str:
+    theme = request.cookies.get(THEME_COOKIE, "")
+    return theme if theme in THEMES else ""
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(24)

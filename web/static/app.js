@@ -1,0 +1,124 @@
+// What HTML cannot do: the connection pill, pause, theme without a reload, toasts, two keys.
+// No request is made here; htmx and its SSE extension own the stream.
+(() => {
+  "use strict";
+
+  const OFFLINE_AFTER_MS = 15000;
+  const TOAST_MS = 6000;
+  const THEMES = ["", "dark", "light"];
+  const WORDS = { on: "Live", retry: "Reconnecting", off: "Offline", paused: "Paused" };
+  const body = document.body;
+
+  const setCookie = (name, value, age) => {
+    document.cookie = `${name}=${value}; Path=/; Max-Age=${age}; SameSite=Lax`;
+  };
+
+  // The server writes times of day where the reader is; it learns the zone for the next page.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone) setCookie("mp_tz", zone, 31536000);
+
+  // -- connection pill ---------------------------------------------------------------------
+
+  let offline = 0;
+  let paused = false;
+
+  const show = (state) => {
+    for (const pill of document.querySelectorAll("[data-live]")) {
+      pill.dataset.state = state;
+      pill.querySelector("[data-live-text]").textContent = WORDS[state];
+    }
+    body.toggleAttribute("data-stale", state === "off");
+  };
+
+  const connected = () => {
+    clearTimeout(offline);
+    offline = 0;
+    if (!paused) show("on");
+  };
+
+  const lost = () => {
+    if (!paused && !offline) show("retry");
+    offline ||= setTimeout(() => paused || show("off"), OFFLINE_AFTER_MS);
+  };
+
+  document.addEventListener("htmx:sse:after:connection", connected);
+  document.addEventListener("htmx:sse:error", lost);
+  document.addEventListener("htmx:sse:before:connection", (event) => {
+    if (event.detail.connection.attempt > 0) lost();
+  });
+
+  // A new program or new files behind the same address: the page is of the old one. Once per
+  // tab and identity, so that two programs taking turns cannot make it reload for ever.
+  document.addEventListener("mp:hello", (event) => {
+    const { boot, assets } = JSON.parse(event.detail.data);
+    if (boot === body.dataset.boot && assets === body.dataset.assets) return;
+    const seen = `${boot} ${assets}`;
+    if (sessionStorage.getItem("mp-reloaded") === seen) return;
+    sessionStorage.setItem("mp-reloaded", seen);
+    location.reload();
+  });
+
+  // -- pause -------------------------------------------------------------------------------
+
+  const pauseButton = document.querySelector("[data-act=pause]");
+  if (pauseButton) pauseButton.hidden = false;
+
+  // Resuming makes the stream's element anew: a new connection begins with everything.
+  const restart = () => {
+    const old = document.getElementById("live");
+    const fresh = old.cloneNode(false);
+    old.replaceWith(fresh);
+    window.htmx.process(fresh);
+  };
+
+  const togglePause = () => {
+    paused = !paused;
+    pauseButton?.setAttribute("aria-pressed", String(paused));
+    if (paused) show("paused");
+    else restart();
+  };
+
+  document.addEventListener("htmx:sse:before:message", (event) => {
+    if (paused) event.preventDefault();
+  });
+
+  // -- theme -------------------------------------------------------------------------------
+
+  const switchTheme = () => {
+    const root = document.documentElement;
+    const next = THEMES[(THEMES.indexOf(root.dataset.theme || "") + 1) % THEMES.length];
+    if (next) root.dataset.theme = next;
+    else delete root.dataset.theme;
+    setCookie("mp_theme", next, next ? 31536000 : 0);
+  };
+
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-theme-form]")) return;
+    event.preventDefault();
+    switchTheme();
+  });
+
+  // -- toasts ------------------------------------------------------------------------------
+
+  document.addEventListener("mp:toast", (event) => {
+    const { kind, text } = JSON.parse(event.detail.data);
+    const toast = document.createElement("p");
+    toast.className = kind === "ok" ? "toast" : kind === "err" ? "toast err" : "toast warn";
+    toast.textContent = text;
+    document.getElementById("toasts").append(toast);
+    setTimeout(() => toast.remove(), TOAST_MS);
+  });
+
+  // -- clicks and keys ---------------------------------------------------------------------
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-act=pause]")) togglePause();
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, select, textarea, [contenteditable]")) return;
+    if (event.key === "p") togglePause();
+    else if (event.key === "t") switchTheme();
+  });
+})();
