@@ -40,20 +40,6 @@ class RequestHead:
         """Return every value of a field (``name`` in lower case)."""
         return [value for key, value in self.fields if key == name]
 
-    def query_value(self, name: bytes) -> str | None:
-        """Return one value of the query string, percent-decoded, or None.
-
-        Raises:
-            ValueError: its bytes are not UTF-8 after decoding.
-        """
-        from urllib.parse import unquote_to_bytes
-
-        for pair in self.query.split(b"&"):
-            key, _, value = pair.partition(b"=")
-            if key == name:
-                return unquote_to_bytes(value.replace(b"+", b" ")).decode()
-        return None
-
 
 @dataclass(slots=True)
 class ResponseHead:

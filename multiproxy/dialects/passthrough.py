@@ -107,6 +107,21 @@ class Passthrough:
             )
         return b""
 
+    def read_answer(self, body: bytes) -> None:
+        """Take usage and finish reason from an answer that was not streamed after all."""
+        if b'"usage"' not in body and b'"timings"' not in body:
+            return
+        try:
+            answer: Any = orjson.loads(body)
+        except ValueError:
+            return
+        if isinstance(answer, dict):
+            self.usage = read_usage(answer)
+            choices = answer.get("choices")
+            if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+                reason = choices[0].get("finish_reason")
+                self.finish_reason = reason if isinstance(reason, str) else None
+
     def _at_boundary(self, piece: bytes) -> bytes:
         data = self._held + piece
         end = max(data.rfind(b"\n\n") + 2, data.rfind(b"\n\r\n") + 3, data.rfind(b"\r\r") + 2)

@@ -51,6 +51,10 @@ class Load:
         """Say that ``worker`` opens a connection to ``backend``."""
         self._opened.cells[worker * layout.BACKENDS + backend] = now_ns
 
+    def last_opened_of(self, worker: int, backend: int) -> int:
+        """When ``worker`` last opened a connection to ``backend``; 0 for never."""
+        return self._opened.columns[backend][worker]
+
     def last_opened(self, backend: int, besides: int) -> int:
         """When a worker other than ``besides`` last opened a connection; 0 for never."""
         stamps = self._opened.columns[backend].tolist()

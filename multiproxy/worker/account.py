@@ -1,0 +1,125 @@
+"""What one exchange was: its phases as they happen, and one record when it ended.
+
+Entering a phase stamps the clock once; the stamp goes to the live table, the record and the
+termination code alike.
+"""
+
+import time
+from typing import Any
+
+from multiproxy.dialects.events import Usage
+from multiproxy.errors import ProxyError
+from multiproxy.scoreboard import NO_BACKEND, UNKNOWN, Finished, LiveTable, Phase, Running
+
+CLIENT_GONE = 499  # nginx's status for it; never sent
+_LETTER = {
+    Phase.READING: "R",
+    Phase.QUEUED: "Q",
+    Phase.CONNECTING: "C",
+    Phase.PREFILL: "W",
+    Phase.DECODING: "D",
+    Phase.FINISHING: "D",
+}
+
+
+class Account:
+    """One exchange in the live table, and its record in the making."""
+
+    def __init__(self, table: LiveTable, request_id: str, client: str) -> None:
+        self._table = table
+        self._row = table.claim()
+        self._counted = 0
+        now = time.monotonic_ns()
+        self.live = Running(request_id, Phase.READING, now, time.time_ns(), now, client=client)
+        self.record = Finished(
+            request_id, "", "", False, 0, "--", "", "", "", NO_BACKEND, 0, "", client, "", "",
+            self.live.started_unix_ns,
+        )  # fmt: skip
+        self._queued_at = 0
+
+    def understood(self, endpoint: str, dialect: str, model: str | None, *, stream: bool) -> None:
+        """Note what the request asks for."""
+        record, live = self.record, self.live
+        record.endpoint = live.endpoint = endpoint
+        record.dialect = live.dialect = dialect
+        record.model_asked = live.model_asked = model or ""
+        record.stream = live.stream = stream
+
+    def routed(self, model: str) -> None:
+        """Note which model serves it, and show the exchange to the dashboard."""
+        self.record.model_served = self.live.model_served = model
+        if self._row is not None:
+            self._table.write(self._row, self.live)
+
+    def chosen(self, backend: int) -> None:
+        """Note the backend of a new attempt."""
+        self.record.attempts += 1
+        self.record.backend = self.live.backend = backend
+
+    def enter(self, phase: Phase) -> None:
+        """Stamp a phase."""
+        now = time.monotonic_ns()
+        record, live = self.record, self.live
+        if phase is Phase.QUEUED:
+            self._queued_at = now
+        elif live.phase is Phase.QUEUED:
+            record.queue_ns = max(0, record.queue_ns) + now - self._queued_at
+        if phase is Phase.PREFILL:
+            record.connect_ns = now - live.started_ns
+        elif phase is Phase.DECODING:
+            record.first_event_ns = now - live.started_ns
+        live.phase = phase
+        live.phase_since_ns = now
+        if self._row is not None:
+            self._table.update(self._row, live)
+
+    def count(self, events: int, now_ns: int) -> bool:
+        """Bring the live table up to ``events`` content events; tells whether any were new."""
+        new = events - self._counted
+        if new <= 0:
+            return False
+        self._counted = events
+        if self._row is not None:
+            self._table.count(self._row, new, now_ns)
+        return True
+
+    def failed(self, error: ProxyError) -> None:
+        """Note why and while doing what the exchange failed."""
+        self.record.error = error.code or ""
+        self.record.termination = error.side.value + _LETTER[self.live.phase]
+
+    def client_gone(self) -> None:
+        """Note that the client left."""
+        self.record.status = CLIENT_GONE
+        self.record.error = "client_gone"
+        self.record.termination = "C" + _LETTER[self.live.phase]
+
+    def answered(self) -> None:
+        """Stamp the end of the backend's answer."""
+        self.record.last_event_ns = time.monotonic_ns() - self.live.started_ns
+
+    def close(
+        self, usage: Usage | None, events: int, finish_reason: str | None, user_agent: bytes
+    ) -> Finished:
+        """End the exchange: free its row and return its record."""
+        record = self.record
+        if self._row is not None:
+            self._table.release(self._row)
+            self._row = None
+        record.total_ns = time.monotonic_ns() - self.live.started_ns
+        record.finish_reason = finish_reason or ""
+        record.user_agent = user_agent[:64].decode("latin-1")
+        if record.first_event_ns != UNKNOWN and record.last_event_ns == UNKNOWN:
+            record.last_event_ns = record.total_ns
+        if usage is not None:
+            record.prompt_tokens, record.cached_tokens = usage.prompt, usage.cached
+            record.output_tokens = usage.output
+            record.prefill_ns = _milliseconds(usage.timings)
+        elif events:
+            record.output_tokens = events  # llama-server sends about one token per event
+        return record
+
+
+def _milliseconds(timings: dict[str, Any] | None) -> int:
+    value = (timings or {}).get("prompt_ms")
+    return int(value * 1e6) if isinstance(value, int | float) and 0 <= value < 1e9 else UNKNOWN

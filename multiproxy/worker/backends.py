@@ -1,0 +1,129 @@
+"""The backends as one worker sees them: connection pools, heads, and what each reported."""
+
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from multiproxy import __version__
+from multiproxy._http.pool import OPEN_SPACING_S, Pool
+from multiproxy._http.serializer import BackendHeads
+from multiproxy.config import Config, Url
+from multiproxy.routing.table import Reported, Table
+from multiproxy.scoreboard import Scoreboard
+
+_SPACING_NS = int(OPEN_SPACING_S * 1e9)
+
+
+class Backend:
+    """One backend: its pool and the constant part of its request heads."""
+
+    def __init__(self, index: int, id: str, url: Url, pool: Pool, api_key: str | None) -> None:
+        self.index = index
+        self.id = id
+        self.pool = pool
+        self.heads = BackendHeads(url.authority, url.prefix, api_key, __version__)
+
+
+class Backends:
+    """All backends of one configuration, and the routes that follow from their reports.
+
+    ``indices`` maps ids to rows of the backend board, ``urls`` those of simulated ones to
+    their addresses. ``refresh`` is cheap when nothing changed.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        board: Scoreboard,
+        worker: int,
+        indices: Mapping[str, int],
+        urls: Mapping[str, Url],
+    ) -> None:
+        self._config = config
+        self._board = board
+        self._worker = worker
+        self._indices = indices
+        self._version = -1
+        self.by_index: dict[int, Backend] = {}
+        self.facts: dict[int, dict[str, Any]] = {}
+        self.slots: dict[int, int] = {}
+        self.weights = {indices[backend.id]: backend.weight for backend in config.backends}
+        for backend in config.backends:
+            index = indices[backend.id]
+            url = backend.url or urls[backend.id]
+            pool = Pool(
+                url.host,
+                url.port,
+                connect_timeout_s=config.timeouts.connect,
+                pace=lambda index=index: self._pace(index),  # type: ignore[misc]
+                tls=ssl.create_default_context() if url.scheme == "https" else None,
+            )
+            self.by_index[index] = Backend(index, backend.id, url, pool, backend.api_key)
+        self.table = Table(config.models, config.default_model, indices, {})
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """Read the board again if the supervisor changed it; tells whether it had."""
+        version = self._board.backends.version
+        if version == self._version:
+            return False
+        self._version = version
+        reports = {}
+        for index in self.by_index:
+            self.slots[index] = self._board.backends.read(index).slots
+            facts = self._board.backends.facts(index)
+            if facts:
+                self.facts[index] = orjson.loads(facts)
+                reports[index] = _reported(self.facts[index])
+        self.table = Table(self._config.models, self._config.default_model, self._indices, reports)
+        return True
+
+    def sweep(self, now: float) -> None:
+        """Close connections that idled too long."""
+        for backend in self.by_index.values():
+            backend.pool.sweep(now)
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        for backend in self.by_index.values():
+            backend.pool.close()
+
+    def _pace(self, index: int) -> float:
+        """Seconds until this worker may open a connection to a backend; 0 notes that it does.
+
+        Workers announce first and look at each other's announcements after, so of two that
+        come at the same moment at least one sees the other; the one with the higher number
+        then waits.
+        """
+        load = self._board.load
+        now = time.monotonic_ns()
+        mine = load.last_opened_of(self._worker, index)
+        if now - mine < _SPACING_NS:
+            return (_SPACING_NS - (now - mine)) / 1e9
+        load.opened(self._worker, index, now)
+        other = load.last_opened(index, besides=self._worker)
+        if now - other >= _SPACING_NS:
+            return 0.0
+        load.opened(self._worker, index, mine)  # take the announcement back
+        return (_SPACING_NS - (now - other)) / 1e9 + 0.0001 * self._worker
+
+
+def _reported(facts: Mapping[str, Any]) -> Reported:
+    models = facts.get("models", ())
+    return Reported(
+        names=tuple(model["id"] for model in models),
+        aliases=tuple(alias for model in models for alias in model.get("aliases", ())),
+        many=bool(facts.get("router")),
+    )
+
+
+def parse_urls(urls: Mapping[str, str]) -> dict[str, Url]:
+    """Return the addresses of simulated backends, ``http://host:port`` by id."""
+    parsed = {}
+    for id, url in urls.items():
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        parsed[id] = Url("http", host.strip("[]"), int(port))
+    return parsed

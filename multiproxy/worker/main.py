@@ -1,0 +1,306 @@
+"""One worker process: its loop, its clients' doorway, its clock and its end."""
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from multiproxy._http.guard import Guard
+from multiproxy._http.head import RequestHead
+from multiproxy._http.server import ClientConnection, Limits, Service
+from multiproxy.config import Config, snapshot
+from multiproxy.dialects.errors import render_openai
+from multiproxy.errors import ProxyError
+from multiproxy.scoreboard import BackendState, Finished, Scoreboard, WorkerState
+from multiproxy.worker import cors, tasks
+from multiproxy.worker.access_log import AccessLog
+from multiproxy.worker.account import Account
+from multiproxy.worker.backends import Backends, parse_urls
+from multiproxy.worker.exchange import Exchange
+from multiproxy.worker.local import JSON
+from multiproxy.worker.placer import Placer
+
+TICK_S = 0.2  # one bar of the token flow
+TICKS_PER_SWEEP = 5
+# A worker this many connections above the lowest leaves the listener to the others.
+BALANCE_SLACK = 4
+BALANCE_PAUSE_S = 0.002
+ACCEPT_RETRY_S = 0.1  # when descriptors ran out
+IDLE_GRACE_S = 1.0  # while draining: a request already on its way still gets its answer
+
+
+class Worker:
+    """Everything that the exchanges of one process share."""
+
+    def __init__(
+        self, config: Config, extra: dict[str, Any], board: Scoreboard, index: int
+    ) -> None:
+        self.config = config
+        self.board = board
+        self.index = index
+        self.row = board.workers[index]
+        self.live = board.live[index]
+        self.draining = False
+        self._ring = board.ring(index)
+        self._loop = asyncio.get_running_loop()
+        self.now = self._loop.time
+        self._exchanges: set[Exchange] = set()
+        self._listener: socket.socket | None = None
+        self._accepted = 0
+        self._drain_deadline = 0.0
+        self._ended = self._loop.create_future()
+        self._max_connections = max(1, config.limits.connections // extra.get("workers", 1))
+        self.guard = Guard(
+            allowed_hosts=(*config.allowed_hosts, config.listen.host),
+            any_address=not _is_loopback(config.listen.host),
+            origins=config.cors_origins,
+            max_target=config.limits.target,
+            max_value=config.limits.value,
+            max_fields=config.limits.fields,
+        )
+        self.backends = Backends(
+            config, board, index, extra["backends"], parse_urls(extra.get("urls", {}))
+        )
+        self.placer = Placer(
+            board,
+            index,
+            self.backends.weights,
+            queue_limit=config.limits.queue,
+            queue_s=config.timeouts.queue,
+        )
+        self.placer.slots = self.backends.slots
+        self._log = AccessLog(2, as_json=_log_as_json(config.log.format))
+        self._names = {position: id for id, position in extra["backends"].items()}
+        self._service = Service(
+            guard=self.guard,
+            limits=_limits(config),
+            open_exchange=self._open_exchange,
+            render=self._refuse,
+            connections=set(),
+        )
+
+    # -- for exchanges ----------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Take over what the supervisor found out about the backends."""
+        if self.backends.refresh() and self.placer.waiting:
+            self.placer.wake()
+
+    def is_down(self, backend: int) -> bool:
+        """Whether the probes found a backend dead."""
+        return self.board.backends.state(backend) is BackendState.DOWN
+
+    def cors_fields(self, head: RequestHead) -> bytes:
+        """Return the header lines that let an allowed web page read the answer."""
+        return cors.answer_fields(self.guard, head)
+
+    def render(self, error: ProxyError, request_id: str) -> tuple[int, bytes, bytes]:
+        """Return status, header lines and body of an error answer."""
+        rendered = render_openai(error, request_id)
+        lines = b"".join(b"%b: %b\r\n" % field for field in rendered.fields)
+        return rendered.status, JSON + lines, rendered.body
+
+    def finished(self, exchange: Exchange, record: Finished) -> None:
+        """Account for an exchange that ended."""
+        self._exchanges.discard(exchange)
+        self._ring.append(record)
+        self._log.write(record, self._names.get(record.backend, ""))
+
+    # -- for the client connections -----------------------------------------------------------
+
+    def _open_exchange(self, connection: ClientConnection, head: RequestHead) -> Exchange:
+        exchange = Exchange(self, connection, head)
+        self._exchanges.add(exchange)
+        exchange.task = tasks.start(exchange.run())
+        return exchange
+
+    def _refuse(self, error: ProxyError, head: RequestHead | None) -> tuple[int, bytes, bytes]:
+        """Render and account for a request that never became an exchange."""
+        exchange_id = os.urandom(6).hex()
+        status, fields, body = self.render(error, f"req_{exchange_id}")
+        account = Account(self.live, exchange_id, "")
+        account.failed(error)
+        account.record.status = status
+        record = account.close(None, 0, None, b"")
+        self._ring.append(record)
+        self._log.write(record, "")
+        return status, fields + b"X-Request-Id: req_%b\r\n" % exchange_id.encode(), body
+
+    # -- accepting ----------------------------------------------------------------------------
+
+    def serve(self, listener: socket.socket) -> None:
+        """Begin to accept on the inherited socket, which other workers accept on as well."""
+        listener.setblocking(False)
+        self._listener = listener
+        self.row.state = WorkerState.SERVING
+        self._loop.add_reader(listener.fileno(), self._accept)
+        self._loop.call_later(TICK_S, self._tick, 0)
+
+    def _accept(self) -> None:
+        """Take one connection per wake-up, unless another worker has far fewer."""
+        assert self._listener is not None
+        mine = len(self._service.connections)
+        if mine >= self._max_connections:
+            self._pause_accepting(ACCEPT_RETRY_S)
+            return
+        if mine > BALANCE_SLACK and mine > self.board.lowest_connections() + BALANCE_SLACK:
+            self._pause_accepting(BALANCE_PAUSE_S)
+            return
+        try:
+            sock, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # another worker was faster, or the client has left
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                self._pause_accepting(ACCEPT_RETRY_S)
+                return
+            raise
+        sock.setblocking(False)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._accepted += 1
+        tasks.start(self._connect(sock))
+
+    async def _connect(self, sock: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: ClientConnection(self._service), sock)
+        except OSError:
+            sock.close()  # it left between accept and here
+        self.row.connections = len(self._service.connections)
+
+    def _pause_accepting(self, seconds: float) -> None:
+        assert self._listener is not None
+        self._loop.remove_reader(self._listener.fileno())
+        self._loop.call_later(seconds, self._resume_accepting)
+
+    def _resume_accepting(self) -> None:
+        if not self.draining and self._listener is not None:
+            self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    # -- the clock ----------------------------------------------------------------------------
+
+    def _tick(self, count: int) -> None:
+        started = time.monotonic_ns()
+        now = self._loop.time()
+        self._loop.call_later(TICK_S, self._tick, count + 1)
+        self.refresh()
+        for exchange in list(self._exchanges):
+            exchange.tick(now, started)
+        if count % TICKS_PER_SWEEP == 0:
+            for connection in list(self._service.connections):
+                connection.sweep(now)
+            self.backends.sweep(now)
+        self.row.connections = len(self._service.connections)
+        self.row.accepted = self._accepted
+        self.row.log_dropped = self._log.dropped
+        self.row.beat(started)
+        self._log.flush()
+        if self.draining:
+            self._check_drained(now)
+
+    # -- ending -------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Accept nothing new, finish what runs; a second call ends at once."""
+        if self.draining:
+            self._end()
+            return
+        self.draining = self._service.draining = True
+        self.row.state = WorkerState.DRAINING
+        self._drain_deadline = self._loop.time() + self.config.timeouts.drain
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener.fileno())
+            self._listener.close()
+            self._listener = None
+        for connection in list(self._service.connections):
+            connection.drain(IDLE_GRACE_S)
+        self._check_drained(self._loop.time())
+
+    def _check_drained(self, now: float) -> None:
+        if not self._service.connections and not self._exchanges:
+            self._end()
+        elif now > self._drain_deadline:
+            for exchange in list(self._exchanges):
+                exchange.stop()
+            self._loop.call_later(1.0, self._end)  # time for the error events to leave
+
+    def _end(self) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    async def wait_ended(self) -> None:
+        """Return when the last client was served after ``drain``."""
+        await self._ended
+        self.backends.close()
+        self._log.close()
+
+
+def run(
+    index: int, listener_fd: int, scoreboard_fd: int, snapshot_fd: int, lifeline_fd: int
+) -> int:
+    """Be worker ``index`` until drained; returns the exit code."""
+    return _run_loop(_main(index, listener_fd, scoreboard_fd, snapshot_fd, lifeline_fd))
+
+
+def _run_loop(main: Coroutine[Any, Any, int]) -> int:
+    try:
+        import uvloop
+    except ImportError:  # Windows, or a debugging session: the same code runs on asyncio
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+async def _main(
+    index: int, listener_fd: int, scoreboard_fd: int, snapshot_fd: int, lifeline_fd: int
+) -> int:
+    board = Scoreboard.attach(scoreboard_fd)
+    with open(snapshot_fd, "rb") as file:
+        file.seek(0)
+        config, extra = snapshot.decode(file.read())
+    board.workers[index].begin(os.getpid(), extra.get("generation", 0))
+    worker = Worker(config, extra, board, index)
+    loop = asyncio.get_running_loop()
+    # Ctrl+C reaches the whole process group; the supervisor decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    loop.add_signal_handler(signal.SIGTERM, worker.drain)
+    if lifeline_fd >= 0:
+        loop.add_reader(lifeline_fd, _lifeline, lifeline_fd, worker)
+    worker.serve(socket.socket(fileno=listener_fd))
+    await worker.wait_ended()
+    return 0
+
+
+def _lifeline(fd: int, worker: Worker) -> None:
+    """The supervisor is gone: finish what runs, and do not stay behind."""
+    asyncio.get_running_loop().remove_reader(fd)
+    if not worker.draining:
+        worker.drain()
+
+
+def _limits(config: Config) -> Limits:
+    limits, timeouts = config.limits, config.timeouts
+    return Limits(
+        head=limits.head,
+        target=limits.target,
+        pipelined=limits.pipelined,
+        head_s=timeouts.head,
+        body_idle_s=timeouts.body_idle,
+        body_total_s=timeouts.body_total,
+        keep_alive_s=timeouts.keep_alive,
+        write_stall_s=timeouts.write_stall,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _log_as_json(format: str) -> bool:
+    return format == "json" or (format == "auto" and not sys.stderr.isatty())

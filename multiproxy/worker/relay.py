@@ -1,0 +1,209 @@
+"""The per-piece path: a backend's answer -> translator -> the client, in one callback.
+
+A ``Relay`` receives one attempt's answer. A stream is *committed* when its first content is
+handed to the client; until then nothing the client could not get from another backend has
+been sent, so the attempt may fail unseen. Other answers are collected whole: they can fail
+unseen to their last byte.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from multiproxy._http.client import BackendConnection
+from multiproxy._http.head import ResponseHead
+from multiproxy._http.server import ClientConnection
+from multiproxy.dialects.classify import classify
+from multiproxy.dialects.events import Progress, Usage
+from multiproxy.errors import BackendDied, BackendProtocolError, ProxyError
+
+MAX_ERROR_BODY = 64 * 1024  # bytes of a backend's error answer that are read
+
+
+class Translator(Protocol):
+    """What a dialect makes of a backend's stream; sans-I/O, made for one request."""
+
+    started: bool  # content was produced: the commit point
+    finished: bool  # the backend's stream is complete
+    failure: ProxyError | None  # the backend's stream itself failed
+    usage: Usage | None
+    progress: Progress | None
+    events: int  # content events seen
+    finish_reason: str | None
+
+    def open(self) -> bytes: ...
+    def feed(self, piece: bytes) -> bytes: ...
+    def eof(self) -> bytes: ...
+    def fail(self, error: ProxyError) -> bytes: ...
+    def keep_alive(self) -> bytes: ...
+
+
+class Downstream:
+    """The client's side of one exchange's stream: opened once, whatever the attempts do."""
+
+    __slots__ = ("_client", "_fields", "bytes_out", "chunked", "is_open")
+
+    def __init__(self, client: ClientConnection, fields: bytes) -> None:
+        self._client = client
+        self._fields = fields
+        self.is_open = False
+        self.chunked = False
+        self.bytes_out = 0
+
+    def open(self, payload: bytes) -> None:
+        """Send the head of a stream and what is there already."""
+        self.is_open = True
+        self.bytes_out += len(payload)
+        self.chunked = self._client.start_stream(200, self._fields, payload)
+
+    def write(self, payload: bytes) -> None:
+        """Send more, opening the stream if need be; nothing for ``b""``."""
+        if not self.is_open:
+            self.open(payload)
+        elif payload:
+            self.bytes_out += len(payload)
+            self._client.write(payload)
+
+
+class Relay:
+    """Receives the answer of one attempt; an ``AnswerSink``.
+
+    ``done`` is set to None when the answer is complete (a stream is then wholly written; a
+    collected answer is in ``head`` and ``body``), or to what went wrong.
+    """
+
+    def __init__(
+        self,
+        client: ClientConnection,
+        connection: BackendConnection,
+        downstream: Downstream,
+        translator: Translator,
+        *,
+        max_answer: int,
+        on_commit: Callable[[], None],
+    ) -> None:
+        self.done: asyncio.Future[ProxyError | None] = asyncio.get_running_loop().create_future()
+        self.head: ResponseHead | None = None
+        self.committed = False
+        self._client = client
+        self._connection = connection
+        self._downstream = downstream
+        self._translator = translator
+        self._max_answer = max_answer
+        self._on_commit = on_commit
+        self._streaming = False
+        self._held = b""  # produced before the commit point
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    @property
+    def body(self) -> bytes:
+        """The collected answer."""
+        return b"".join(self._parts)
+
+    def on_head(self, head: ResponseHead) -> None:
+        self.head = head
+        self._streaming = head.status == 200 and head.is_event_stream
+
+    def on_piece(self, payload: bytes, framed: bytes | None) -> None:  # per piece
+        if not self._streaming:
+            self._collect(payload)
+            return
+        translator = self._translator
+        out = translator.feed(payload)
+        if self.committed:
+            if out is payload and framed is not None and self._downstream.chunked:
+                self._downstream.bytes_out += len(payload)
+                self._client.transport.write(framed)  # the backend's own chunk, untouched
+            elif out:
+                self._downstream.write(out)
+        else:
+            self._before_commit(out)
+        if translator.failure is not None:
+            self._end(translator.failure)
+
+    def on_end(self) -> None:
+        if self._streaming:
+            self._end_stream()
+        else:
+            self._end_collected()
+
+    def on_failed(self, error: ProxyError) -> None:
+        if self._streaming and self._translator.finished:
+            self._end_stream()  # all that counts has come
+        else:
+            self._end(error)
+
+    @property
+    def life(self) -> tuple[int, object]:
+        """Changes with every sign that the backend works: content, progress, body bytes."""
+        return self._translator.events + self._size, self._translator.progress
+
+    def fail(self, error: ProxyError) -> None:
+        """Give this attempt up."""
+        self._end(error)
+
+    def finish(self) -> None:
+        """End a stream whose backend finished but does not close: nothing more is awaited."""
+        self._connection.abort()
+        self._end_stream()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the stream's content is complete, though the backend may not have ended."""
+        return self._streaming and self._translator.finished
+
+    def _before_commit(self, out: bytes) -> None:
+        self._held += out
+        if self._translator.started and self._translator.failure is None:
+            self._commit(b"")
+
+    def _commit(self, more: bytes) -> None:
+        self.committed = True
+        self._on_commit()
+        held, self._held = self._held, b""
+        opening = b"" if self._downstream.is_open else self._translator.open()
+        self._downstream.write(opening + held + more)
+
+    def _collect(self, payload: bytes) -> None:
+        self._size += len(payload)
+        assert self.head is not None
+        if self.head.status >= 400:
+            if self._size <= MAX_ERROR_BODY:
+                self._parts.append(payload)
+        elif self._size > self._max_answer:
+            self._end(BackendProtocolError("The backend's answer is too large."))
+        else:
+            self._parts.append(payload)
+
+    def _end_stream(self) -> None:
+        out = self._translator.eof()
+        if self._translator.failure is not None:
+            self._end(self._translator.failure)
+            return
+        if self.committed:
+            self._downstream.write(out)
+        else:
+            self._commit(out)
+        self._client.end_stream()
+        self._settle(None)
+
+    def _end_collected(self) -> None:
+        head = self.head
+        assert head is not None
+        if head.status >= 400:
+            self._settle(classify(head.status, self.body))
+        elif head.status >= 300:
+            self._settle(BackendProtocolError("The backend answered with a redirect."))
+        elif not self._parts and head.status == 200 and head.content_length != 0:
+            self._settle(BackendDied("The backend's answer is empty."))
+        else:
+            self._settle(None)
+
+    def _end(self, error: ProxyError) -> None:
+        self._connection.abort()
+        self._settle(error)
+
+    def _settle(self, error: ProxyError | None) -> None:
+        if not self.done.done():
+            self.done.set_result(error)
