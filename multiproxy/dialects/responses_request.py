@@ -39,26 +39,26 @@ class References:
 
 @dataclass(frozen=True, slots=True)
 class ResponsesTurn:
-    """One request, translated: ``chat`` goes to the backend, the rest is for the way back.
+    """One request, translated: ``body`` goes to the backend, the rest is for the way back.
 
     ``echoed`` are the members of the response object that repeat the request. ``input`` are
-    the items of this turn alone. ``call_ids`` are taken by calls of the history. ``dropped``
+    the items of this turn alone. ``taken_ids`` are those of the calls in the history. ``dropped``
     names fields whose absence changes the meaning.
     """
 
-    chat: dict[str, Any]
+    body: dict[str, Any]
     echoed: dict[str, Any]
     tools: ToolMap
     input: tuple[Item, ...]
-    call_ids: frozenset[str]
+    taken_ids: frozenset[str]
     dropped: tuple[str, ...]
     streams: bool
     stores: bool
     summarises: bool  # reasoning is told as a summary
     seals_reasoning: bool  # reasoning also travels in ``encrypted_content``
-    one_call: bool
+    one_call_only: bool
     previous_response_id: str | None
-    affinity_key: str | None
+    affinity: str | None
 
 
 def references(body: Mapping[str, Any]) -> References:
@@ -118,19 +118,19 @@ def translate(
     include = [name for name in fields.items("include") or () if isinstance(name, str)]
     stores = can_store and fields.boolean("store") is not False
     return ResponsesTurn(
-        chat=chat,
+        body=chat,
         echoed=echo({**body, "store": stores}),
         tools=tools,
         input=tuple(new_items),
-        call_ids=call_ids(items),
+        taken_ids=call_ids(items),
         dropped=tuple(dict.fromkeys(dropped)),
         streams=fields.boolean("stream") or False,
         stores=stores,
         summarises=bool(reasoning.get("summary") or reasoning.get("generate_summary")),
         seals_reasoning=_SEAL_REASONING in include,
-        one_call=fields.boolean("parallel_tool_calls") is False,
+        one_call_only=fields.boolean("parallel_tool_calls") is False,
         previous_response_id=fields.string("previous_response_id") or None,
-        affinity_key=fields.string("prompt_cache_key") or None,
+        affinity=fields.string("prompt_cache_key") or None,
     )
 
 

@@ -1,0 +1,39 @@
+"""A whole Responses answer as one object, for a client that does not stream."""
+
+import orjson
+
+from multiproxy.dialects.errors import render_responses
+from multiproxy.dialects.events import Reasoning, Refusal, Text
+from multiproxy.dialects.responses_answer import ResponsesAnswer
+from multiproxy.dialects.responses_object import Object
+from multiproxy.dialects.responses_output import CallItem, MessageItem, Part, ReasoningItem
+from multiproxy.errors import ProxyError
+
+
+class ResponsesFold(ResponsesAnswer):
+    """Gives the response object's bytes when the answer is complete, and nothing before."""
+
+    def fail(self, error: ProxyError) -> bytes:
+        return render_responses(error, self._request_id).body
+
+    def keep_alive(self) -> bytes:
+        return b""
+
+    # Nothing is told before the end: until then another backend may take over.
+
+    def _added(self, index: int, item: Object) -> None: ...
+
+    def _item_done(self, index: int, item: Object) -> None: ...
+
+    def _part_added(self, item: MessageItem | ReasoningItem, part: Part) -> None: ...
+
+    def _part_done(self, item: MessageItem | ReasoningItem, part: Part) -> None: ...
+
+    def _delta(self, event: Text | Reasoning | Refusal, part: Part) -> None: ...
+
+    def _call_delta(self, item: CallItem, text: str) -> None: ...
+
+    def _call_done(self, item: CallItem, text: str) -> None: ...
+
+    def _finish(self, response: Object) -> None:
+        self._out.append(orjson.dumps(response))
