@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from asking import ask
 from waiting import until
 
 ROOT = Path(__file__).parent.parent
@@ -66,6 +67,10 @@ class MultiProxyProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    def ask(self, method: str, target: str, body: object = None) -> tuple[int, Any]:
+        """Return (status, JSON answer) of one request to the API."""
+        return ask(self.url, method, target, body)
+
     def worker_pids(self) -> list[int]:
         return [pid for pid, arguments in self._children() if "worker" in arguments]
 
@@ -109,14 +114,11 @@ class MultiProxyProcess:
         return self._process.poll() is not None
 
     def _answers_readyz(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
+            status, _ = self.ask("GET", "/readyz")
         except (OSError, http.client.HTTPException):
             return False
-        finally:
-            connection.close()
+        return status == 200
 
     def reload(self) -> None:
         self._process.send_signal(signal.SIGHUP)

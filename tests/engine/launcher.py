@@ -1,6 +1,5 @@
 """Starts and ends real llama.cpp servers for tests."""
 
-import http.client
 import json
 import select
 import signal
@@ -8,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from asking import ask
 
 SCRIPT = Path(__file__).parent / "llama_serve.py"
 LOADING_LIMIT_S = 30.0
@@ -70,13 +71,7 @@ class Engine:
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Return (status, JSON answer) of one request that goes to it directly."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request(method, path, None if body is None else json.dumps(body))
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        finally:
-            connection.close()
+        return ask(self.url, method, path, body)
 
     def busy_slots(self) -> int:
         _, slots = self.ask("GET", "/slots")
