@@ -1,0 +1,119 @@
+"""Which answers were right: every event once, in order, none of another stream's.
+
+Pure: fed with decoded bytes and the time, it never sees a socket. Every request ends in
+exactly one outcome, and the outcomes of a run add up to the requests sent.
+"""
+
+import hashlib
+from enum import Enum
+
+import orjson
+
+from plan import Plan, Seal, Token, read_token
+
+
+class Outcome(Enum):
+    """How one request ended, as its client saw it."""
+
+    OK = "ok"
+    ERROR_BEFORE = "error-before"  # refused with a status before any event
+    ERROR_AFTER = "error-after"  # cut after events, and announced by an error event
+    RESET = "reset"  # the connection ended inside the answer
+    HANG = "hang"  # no end within the limit
+    WRONG = "wrong"  # complete by its framing, and not what the backend sent
+
+
+class StreamJudge:
+    """Checks one streamed chat answer against its plan.
+
+    ``feed`` returns the latencies (microseconds from due to received) of the events that
+    were complete in this piece. ``why`` explains an outcome that is not OK.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.seen = 0  # tokens, in order
+        self.why = ""
+        self._rest = b""
+        self._sum = hashlib.sha256()
+        self._sealed = False
+        self._finish: str | None = None
+        self._announced = False  # an error event was seen
+        self._done = False  # [DONE] was seen
+
+    def feed(self, body: bytes, now_us: int) -> list[int]:
+        """Take decoded body bytes that arrived at ``now_us``."""
+        *events, self._rest = (self._rest + body).split(b"\n\n")
+        latencies: list[int] = []
+        for event in events:
+            if not event or event.startswith(b":"):
+                continue  # a comment keeps a connection warm and says nothing
+            if not event.startswith(b"data: "):
+                self._fail(f"a line that is not data: {event[:60]!r}")
+            elif self._done:
+                self._fail(f"an event after [DONE]: {event[:60]!r}")
+            elif event == b"data: [DONE]":
+                self._done = True
+            else:
+                self._take(event[6:], now_us, latencies)
+        return latencies
+
+    def finish(self, whole: bool) -> Outcome:
+        """The outcome, now that the answer ended; ``whole``: with its proper framing."""
+        if self.why:
+            return Outcome.WRONG
+        if self._announced and not self._done:
+            self.why = "error event"
+            return Outcome.ERROR_AFTER if self.seen else Outcome.ERROR_BEFORE
+        if not whole:
+            self.why = f"ended after {self.seen} of {self.plan.events} events"
+            return Outcome.RESET
+        if self._rest or self.seen != self.plan.events or not self._sealed:
+            self._fail(f"a whole answer with {self.seen} of {self.plan.events} events")
+        elif self._finish != "stop" or not self._done:
+            self._fail(f"finish_reason {self._finish!r}, [DONE] {self._done}")
+        return Outcome.WRONG if self.why else Outcome.OK
+
+    def _take(self, data: bytes, now_us: int, latencies: list[int]) -> None:
+        try:
+            event = orjson.loads(data)
+            if "error" in event:
+                self._announced = True
+                return
+            for choice in event["choices"]:
+                self._finish = choice.get("finish_reason") or self._finish
+                if text := choice["delta"].get("content"):
+                    self._take_text(text, now_us, latencies)
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+            self._fail(f"not a chat chunk: {data[:80]!r}")
+
+    def _take_text(self, text: str, now_us: int, latencies: list[int]) -> None:
+        token = read_token(text)
+        if token is None:
+            self._fail(f"text {text[:60]!r} instead of event {self.seen}")
+        elif (token.run, token.request) != (self.plan.run, self.plan.request):
+            self._fail(f"event of another stream: {text[:60]!r}")
+        elif isinstance(token, Seal):
+            self._sealed = token.digest == self._sum.hexdigest()
+            if not self._sealed:
+                self._fail("the tokens do not match their SHA-256")
+        elif token.seq != self.seen:
+            self._fail(f"event {token.seq} instead of {self.seen}")
+        else:
+            self._count(token, text, now_us, latencies)
+
+    def _count(self, token: Token, text: str, now_us: int, latencies: list[int]) -> None:
+        self.seen += 1
+        self._sum.update(text.encode())
+        latencies.append(now_us - token.due_us)
+
+    def _fail(self, why: str) -> None:
+        self.why = self.why or why  # the first failure explains the rest
+
+
+def percentile(values: list[int], share: float) -> int:
+    """The smallest value that ``share`` (0 to 1) of ``values`` do not exceed; 0 of none."""
+    if not values:
+        return 0
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
