@@ -185,12 +185,12 @@ def test_a_prompt_past_the_context_is_told_in_openais_words(one_and_two, stream)
 
 
 def test_a_client_that_leaves_frees_the_slot(engine_factory, multiproxy_process):
-    # 4,000 tokens take this model a minute: an idle slot means that it was told to stop.
-    engine = engine_factory("slow", slots=1, ctx=8192)
+    # 3,900 tokens take this model a minute: an idle slot means that it was told to stop.
+    engine = engine_factory("slow", slots=1)
     proxy = multiproxy_process(backends(engine))
     with sdk(proxy) as client:
         stream = client.chat.completions.create(
-            model="tiny-slow", messages=HELLO, max_tokens=4000, stream=True,
+            model="tiny-slow", messages=HELLO, max_tokens=3900, stream=True,
             extra_body={"ignore_eos": True},
         )  # fmt: skip
         next(iter(stream))
@@ -217,7 +217,7 @@ async def first_answers(proxy, model, count, messages=HELLO):
 async def test_killing_an_engine_is_not_seen_by_50_that_wait_for_their_first_token(
     engine_factory, multiproxy_process
 ):
-    survivor, victim = (engine_factory("slow", slots=8, alias="slow") for _ in range(2))
+    survivor, victim = (engine_factory("slow", slots=8, ctx=512, alias="slow") for _ in "ab")
     proxy = multiproxy_process(backends(survivor, victim))
     long = [{"role": "user", "content": "The cache reads the queue slowly. " * 20}]
     asked = asyncio.create_task(first_answers(proxy, "slow", 50, long))
