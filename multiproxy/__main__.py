@@ -1,0 +1,8 @@
+"""``python -m multiproxy``."""
+
+import sys
+
+from multiproxy.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

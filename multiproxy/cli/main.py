@@ -1,0 +1,106 @@
+"""The commands, their options and their help; each command is imported when it is called."""
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from multiproxy import __version__
+from multiproxy.cli import exit_codes
+from multiproxy.cli.find_config import find
+
+_COMMANDS = {
+    "serve": "serve the API and the dashboard",
+    "check": "find every mistake in a config.yaml",
+    "simulate": "run one simulated llama-server",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with a suggestion for a command that does not exist."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(exit_codes.USAGE, f"error: {message}\ntry: {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["worker"]:  # started by the supervisor: no help, no parser of the others
+        return _worker(arguments[1:])
+    if arguments[:1] == ["simulate"]:
+        from multiproxy import simulator
+
+        return simulator.main(arguments[1:])
+    parser = _parser()
+    if not arguments or arguments == ["help"]:
+        parser.print_help()
+        if found := find(os.environ):
+            print(f"\nFound {found}. Start with: multiproxy serve")
+        return exit_codes.OK
+    _refuse_unknown(parser, arguments[0])
+    options = parser.parse_args(arguments)
+    if options.command == "check":
+        from multiproxy.cli.check import check
+
+        return check(options.file, as_json=options.json)
+    from multiproxy.cli.serve import serve
+
+    return serve(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="multiproxy",
+        description="One OpenAI- and Anthropic-compatible address in front of many llama-servers.",
+        epilog="Example:  multiproxy serve --config config.yaml",
+    )
+    parser.add_argument("--version", action="version", version=f"multiproxy {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    serve = commands.add_parser(
+        "serve",
+        help=_COMMANDS["serve"],
+        description="Serve the API and the dashboard until SIGTERM or Ctrl+C; SIGHUP reloads.",
+        epilog="Every option can be given as a variable too: MULTIPROXY_LISTEN=0.0.0.0:8001. "
+        "Example:  multiproxy serve --listen 0.0.0.0:8001 --dashboard off",
+    )
+    serve.add_argument(
+        "-c", "--config", metavar="FILE", help="default: ./config.yaml, then the user's, then /etc"
+    )
+    serve.add_argument("--listen", metavar="HOST:PORT", help="address of the API")
+    serve.add_argument("--dashboard", metavar="HOST:PORT|off", help="address of the dashboard")
+    serve.add_argument("--workers", metavar="N", help="processes, or auto")
+    serve.add_argument("--log-format", metavar="FORMAT", help="auto, text or json")
+    check = commands.add_parser(
+        "check",
+        help=_COMMANDS["check"],
+        description="Find every mistake in a config.yaml, with line and column.",
+        epilog="Exit status 0 when it is valid, 2 when not. "
+        "Example:  multiproxy check --json config.yaml",
+    )
+    check.add_argument("file", nargs="?", metavar="FILE", help="default: as for serve")
+    check.add_argument("--json", action="store_true", help="print the problems as JSON")
+    commands.add_parser("simulate", help=_COMMANDS["simulate"], add_help=False)
+    return parser
+
+
+def _refuse_unknown(parser: argparse.ArgumentParser, word: str) -> None:
+    if word.startswith("-") or word in _COMMANDS:
+        return
+    close = difflib.get_close_matches(word, _COMMANDS, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    parser.error(f"no such command '{word}'{hint}")
+
+
+def _worker(arguments: Sequence[str]) -> int:
+    parser = _Parser(prog="multiproxy worker", description="Started by the supervisor.")
+    for name in ("index", "listener", "scoreboard", "snapshot", "lifeline"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    options = parser.parse_args(arguments)
+    from multiproxy.worker.main import run
+
+    return run(
+        options.index, options.listener, options.scoreboard, options.snapshot, options.lifeline
+    )

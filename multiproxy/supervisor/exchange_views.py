@@ -1,0 +1,118 @@
+"""Exchanges, running and finished, from the scoreboard's words into the dashboard's. Pure."""
+
+from collections.abc import Mapping
+
+from multiproxy.scoreboard import BAR_NS, UNKNOWN, Finished, Phase, Running
+from multiproxy.supervisor.dashboard import views
+
+LIVE_BARS = 10  # 2 s: the span of a running exchange's tokens per second
+
+_PHASES: Mapping[Phase, views.Phase] = {
+    Phase.READING: views.Phase.RECEIVING,
+    Phase.QUEUED: views.Phase.QUEUED,
+    Phase.CONNECTING: views.Phase.CONNECTING,
+    Phase.PREFILL: views.Phase.PREFILL,
+    Phase.DECODING: views.Phase.DECODING,
+    Phase.FINISHING: views.Phase.DECODING,
+}
+_NO_BACKEND = ("no_backend_available", "overloaded", "model_loading")
+
+
+def running_view(row: Running, backend: str, now_ns: int) -> views.RunningView:
+    """One running exchange at the monotonic time ``now_ns``."""
+    flow = flow_until(row, now_ns)
+    is_decoding = row.phase in (Phase.DECODING, Phase.FINISHING)
+    has_progress = row.prompt_total > 0
+    return views.RunningView(
+        id=row.request_id,
+        started_at=row.started_unix_ns / 1e9,
+        elapsed_s=(now_ns - row.started_ns) / 1e9,
+        phase=_PHASES[row.phase],
+        model=row.model_served or row.model_asked,
+        backend=backend,
+        key=row.key,
+        api=row.endpoint,
+        stream=row.stream,
+        prompt_tokens=row.prompt_total if has_progress else None,
+        cached_tokens=row.prompt_cached if has_progress else None,
+        # llama-server counts the cached part as processed.
+        prefill_progress=min(row.prompt_processed / row.prompt_total, 1) if has_progress else None,
+        output_tokens=row.tokens,
+        ttft_s=(
+            (row.phase_since_ns - row.started_ns) / 1e9 if row.phase is Phase.DECODING else None
+        ),
+        tokens_per_s=sum(flow[-LIVE_BARS:]) / (LIVE_BARS * BAR_NS / 1e9) if is_decoding else None,
+        flow=flow,
+        client=row.client,
+    )
+
+
+def flow_until(row: Running, now_ns: int) -> tuple[int, ...]:
+    """The row's bars moved on to now, without those from before it started."""
+    now = now_ns // BAR_NS
+    silent = now - row.bar_at if row.bar_at else len(row.bars)
+    bars = row.bars + bytes(min(max(silent, 0), len(row.bars)))
+    age = now - row.started_ns // BAR_NS + 1
+    return tuple(bars[-min(max(age, 1), len(row.bars)) :]) if row.bars else ()
+
+
+def outcome_of(record: Finished) -> views.Outcome:
+    """The class of an ended exchange; its termination's first letter says who ended it."""
+    if record.termination.startswith("-"):
+        return views.Outcome.OK if record.status < 400 else views.Outcome.REJECTED
+    if record.error == "client_gone":
+        return views.Outcome.CLIENT_LEFT
+    if record.termination.startswith("C"):
+        return views.Outcome.REJECTED
+    if record.status == 200:
+        return views.Outcome.BROKEN_STREAM
+    if record.error in _NO_BACKEND:
+        return views.Outcome.NO_BACKEND
+    return views.Outcome.TIMEOUT if record.status == 504 else views.Outcome.UPSTREAM_ERROR
+
+
+def finished_view(record: Finished, backend: str) -> views.FinishedView:
+    """One finished exchange."""
+    first, last = record.first_event_ns, record.last_event_ns
+    decode_ns = last - first if first != UNKNOWN and last != UNKNOWN else UNKNOWN
+    speed = None
+    if decode_ns > 0 and record.output_tokens >= 2:
+        speed = (record.output_tokens - 1) / (decode_ns / 1e9)
+    prefill_ns = record.prefill_ns
+    if prefill_ns == UNKNOWN and first != UNKNOWN and record.connect_ns != UNKNOWN:
+        prefill_ns = first - record.connect_ns
+    return views.FinishedView(
+        id=record.request_id,
+        started_at=record.started_unix_ns / 1e9,
+        total_s=max(record.total_ns, 0) / 1e9,
+        status=record.status,
+        outcome=outcome_of(record),
+        model=record.model_served or record.model_asked,
+        requested_model=record.model_asked,
+        backend=backend,
+        key=record.key,
+        api=record.endpoint,
+        stream=record.stream,
+        prompt_tokens=_count(record.prompt_tokens),
+        cached_tokens=_count(record.cached_tokens),
+        output_tokens=_count(record.output_tokens),
+        ttft_s=_seconds(first) if record.stream else None,
+        tokens_per_s=speed,
+        queue_s=max(record.queue_ns, 0) / 1e9,
+        prefill_s=_seconds(prefill_ns),
+        decode_s=_seconds(decode_ns),
+        attempts=record.attempts,
+        termination=record.termination,
+        finish_reason=record.finish_reason,
+        error=record.error,
+        client=record.client,
+        user_agent=record.user_agent,
+    )
+
+
+def _count(value: int) -> int | None:
+    return None if value == UNKNOWN else value
+
+
+def _seconds(nanoseconds: int) -> float | None:
+    return None if nanoseconds == UNKNOWN else nanoseconds / 1e9

@@ -1,0 +1,267 @@
+"""The parent process: binds the sockets, owns the shared memory, answers signals, ends last.
+
+One loop, one ticker. SIGCHLD, SIGHUP and the like only wake it up, so everything happens in one
+order: reap, start, promote, probe, collect, draw. Nothing here waits for a worker, a backend or
+whoever reads the log, and no failure of one of them ends it.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from multiproxy import __version__
+from multiproxy.config import Config, ConfigError
+from multiproxy.scoreboard import WORKERS, Scoreboard, WorkerState
+from multiproxy.supervisor.backend_rows import BackendRows, TooManyBackends
+from multiproxy.supervisor.children import Children
+from multiproxy.supervisor.dashboard import Dashboard
+from multiproxy.supervisor.dashboard.views import HealthView
+from multiproxy.supervisor.descriptors import CannotListen, Lifeline, bound_address, listen
+from multiproxy.supervisor.ending import Ending, Mood
+from multiproxy.supervisor.log import Level, Log, is_terminal
+from multiproxy.supervisor.provider import Provider
+from multiproxy.supervisor.rollout import Rollout
+from multiproxy.supervisor.screen import Facts, Screen, log_start, reachable
+from multiproxy.supervisor.simulated import COMMAND as SIMULATE_COMMAND
+from multiproxy.supervisor.simulated import SimulatedServers
+from multiproxy.supervisor.stats import Stats
+from multiproxy.supervisor.watch import Watch
+from multiproxy.supervisor.workers import COMMAND as WORKER_COMMAND
+from multiproxy.supervisor.workers import NoFreeRows, Workers
+
+TICK_S = 0.1  # how late a worker's report of a failed backend is seen at most
+COLLECT_S = 0.25
+COMPLAIN_S = 60.0  # between two reports of failing ticks
+STUCK_S = 10.0  # a worker whose loop did not turn for so long is worth a word
+AUTO_WORKERS = 4  # one core carries some 40,000 events/s
+
+
+def worker_count(config: Config) -> int:
+    """How many workers to start: one core is left to the backends and to us."""
+    if config.workers is not None:
+        return config.workers
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(AUTO_WORKERS, (cores or 1) - 1))
+
+
+class Supervisor:
+    """Everything that lives as long as the program.
+
+    ``load`` reads the configuration again, with the command line's overrides applied.
+    ``commands`` replace the programs that are started: (worker, simulate).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        config_path: str,
+        load: Callable[[], Config],
+        log: Log,
+        commands: tuple[tuple[str, ...], tuple[str, ...]] | None = None,
+    ) -> None:
+        # for good
+        self._log = log
+        self._load = load
+        self._config_path = config_path
+        self._started_at = time.monotonic()
+        self._api = listen(config.listen, "the API")
+        try:
+            self._pages = (
+                listen(config.dashboard.listen, "the dashboard") if config.dashboard else None
+            )
+        except CannotListen:
+            self._api.close()
+            raise
+        self.api_address = bound_address(self._api)
+        self.dashboard_address = bound_address(self._pages) if self._pages else None
+        self._board = Scoreboard.create()
+        self._lifeline = Lifeline()
+        self._children = Children()
+        worker, simulate = commands or (WORKER_COMMAND, SIMULATE_COMMAND)
+        self._workers = Workers(
+            self._board, self._children, log, self._api.fileno(), self._lifeline.fd, worker
+        )
+        self._simulated = SimulatedServers(self._children, log, self._lifeline.fd, simulate)
+        self._rows = BackendRows()
+        self._watch = Watch(self._board, log)
+        self._rollout = Rollout(self._workers, self._rows, self._simulated, self._watch, log)
+        self._stats = Stats(self._board)
+        self._ending = Ending(self._workers, log)
+        self._provider = Provider(
+            self._board, self._rows, self._watch, self._stats, log, self._health
+        )
+        # now and then
+        self._config = config
+        self._wants_reload = False
+        self._wake = asyncio.Event()
+        self._collect_at = 0.0
+        self._complain_at = 0.0
+        self._screen: Screen | None = None
+
+    async def run(self) -> int:
+        """Serve until a signal ends it; the exit status."""
+        self._listen_to_signals()
+        dashboard = Dashboard(
+            self._provider,
+            allowed_hosts=self._config.allowed_hosts,
+            boot_id=secrets.token_hex(4),
+            version=__version__,
+        )
+        if self._pages is not None:
+            await dashboard.start(sock=self._pages)
+        try:
+            self._rollout.begin(self._config, worker_count(self._config))
+            self._greet()
+            while not self._ending.tick(self._running()):
+                self._tick()
+                await self._pause()
+        finally:
+            await self._close(dashboard if self._pages is not None else None)
+        return self._ending.status
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(TICK_S):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    def _tick(self) -> None:
+        try:
+            self._children.reap()
+            self._workers.tick()
+            self._rollout.tick()
+            self._simulated.tick()
+            self._watch.tick()
+            if self._wants_reload and self._rollout.next is None:
+                self._wants_reload = False
+                self._reload()
+            now = time.monotonic()
+            if now >= self._collect_at:
+                self._collect_at = now + COLLECT_S
+                self._stats.collect()
+            self._draw(now)
+        except Exception:
+            # A bug in here must not take the workers' parent away; it shows in the log.
+            if time.monotonic() >= self._complain_at:
+                self._complain_at = time.monotonic() + COMPLAIN_S
+                self._log.error(f"supervisor: {traceback.format_exc()}")
+
+    def _draw(self, now: float) -> None:
+        if self._screen is None:
+            return
+        probes = [self._watch.get(row.index) for row in self._rows.current()]
+        accepted = any(self._board.workers[index].accepted for index in range(WORKERS))
+        has_errors = any(event.level is Level.ERROR for event in self._log.events)
+        self._screen.tick(
+            [probe for probe in probes if probe is not None],
+            is_serving=self._rollout.current is not None,
+            is_disturbed=accepted or has_errors or self._ending.mood is not Mood.RUNNING,
+            now=now,
+        )
+        if self._screen.is_done:
+            self._screen = None
+
+    def _greet(self) -> None:
+        facts = Facts(self.api_address, self.dashboard_address, self._config_path, self._config)
+        if is_terminal() and self._config.log.format != "json":
+            self._screen = Screen(self._log, facts, self._started_at)
+        else:
+            log_start(self._log, facts)
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_end, number)
+        loop.add_signal_handler(signal.SIGHUP, self._on_reload)
+        loop.add_signal_handler(signal.SIGCHLD, self._wake.set)
+
+    def _on_end(self, number: signal.Signals) -> None:
+        # No listener, no new connections: the workers close theirs when they are told to drain.
+        self._api.close()
+        self._ending.signalled(number, self._config.timeouts.drain, self._running())
+        self._wake.set()
+
+    def _on_reload(self) -> None:
+        if self._ending.mood is Mood.RUNNING:
+            self._wants_reload = True
+            self._wake.set()
+
+    def _reload(self) -> None:
+        """Start a generation for the file as it is now; a bad file changes nothing."""
+        try:
+            config = unmovable(self._load(), self._config, self._log)
+            self._rollout.begin(config, worker_count(config))
+        except ConfigError as error:
+            for problem in error.problems:
+                where = f"{error.name}:{problem.line}:{problem.column}"
+                self._log.error(f"reload: {where}: {problem.message}")
+            self._rollout.error = f"{error.name}: {error.problems[0].message}"
+        except (CannotListen, NoFreeRows, TooManyBackends) as error:
+            self._log.error(f"reload: {error}")
+            self._rollout.error = str(error)
+        else:
+            self._config = config
+
+    def _running(self) -> int:
+        """Requests that run now."""
+        return sum(len(self._board.live[index].rows()) for index in range(WORKERS))
+
+    def _health(self) -> HealthView:
+        total = sum(len(generation.workers) for generation in self._workers.generations)
+        serving = self._workers.serving()
+        current = self._rollout.current
+        return HealthView(
+            uptime_s=time.monotonic() - self._started_at,
+            workers_serving=serving,
+            workers_total=total,
+            config_path=self._config_path,
+            api_url=f"http://{reachable(self.api_address)}/v1",
+            ready=serving > 0,
+            loaded_at=current.loaded_at if current else None,
+            reload_error=self._rollout.error,
+            problems=tuple(self._problems()),
+        )
+
+    def _problems(self) -> Iterator[str]:
+        now_ns = time.monotonic_ns()
+        for index in range(WORKERS):
+            row = self._board.workers[index]
+            if row.state is WorkerState.SERVING and row.beat_ns:
+                stuck_s = (now_ns - row.beat_ns) / 1e9
+                if stuck_s > STUCK_S:
+                    yield f"worker {index} has not answered for {stuck_s:.0f} s"
+        if self._stats.lost:
+            yield f"{self._stats.lost} finished requests were not recorded"
+        dropped = self._log.dropped + sum(
+            self._board.workers[index].log_dropped for index in range(WORKERS)
+        )
+        if dropped:
+            yield f"{dropped} log lines were dropped: whoever reads the log is too slow"
+
+    async def _close(self, dashboard: Dashboard | None) -> None:
+        """End every process, then everything else; nothing stays behind."""
+        self._log.is_muted = False
+        self._simulated.stop_all()
+        self._children.kill_all()
+        await self._watch.close()
+        if dashboard is not None:
+            await dashboard.close()
+        self._api.close()
+        self._lifeline.close()
+        self._board.close()
+
+
+def unmovable(config: Config, old: Config, log: Log) -> Config:
+    """``config`` with the settings that need a restart left as they are, and a word about it."""
+    for name in ("listen", "dashboard", "log"):
+        wanted, kept = getattr(config, name), getattr(old, name)
+        if wanted != kept:
+            log.warning(f"reload: '{name}' changed; that needs a restart, the old value stays")
+    return replace(config, listen=old.listen, dashboard=old.dashboard, log=old.log)

@@ -1,0 +1,177 @@
+"""The watch over one backend each: ask, judge, write the backend board, log what changed."""
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import Callable
+
+from multiproxy.config import Url
+from multiproxy.scoreboard import BackendRow, BackendState, Scoreboard
+from multiproxy.supervisor.backend_rows import Row
+from multiproxy.supervisor.facts import Json, encode, facts_of, parse
+from multiproxy.supervisor.log import Log, printable
+from multiproxy.supervisor.probe_http import Answer, ProbeConnection, ProbeFailed
+from multiproxy.supervisor.verdict import ALIVE_S, Sight, Standing, is_llama, judge
+
+INTERVAL_UP_S = 5.0
+INTERVAL_NOT_UP_S = 2.0
+TIMEOUT_S = 5.0  # for each of the three questions
+LEAST_PAUSE_S = 0.2  # between two probes, however many failures workers report
+STILL_DOWN_FIRST_S = 60.0  # then twice as long each time
+STILL_DOWN_LONGEST_S = 3600.0
+
+_ADMITTING = (BackendState.UP, BackendState.SLEEPING)
+
+
+class Probe:
+    """Watches the backend of ``row`` until cancelled; the only writer of its board row."""
+
+    def __init__(
+        self,
+        row: Row,
+        url: Url,
+        board: Scoreboard,
+        log: Log,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.row = row
+        self.url = url
+        self.standing = Standing()
+        self.facts: Json = facts_of(None, None, False)
+        self.since_ns = clock_ns()
+        self.rounds = 0
+        self._board = board
+        self._log = log
+        self._clock_ns = clock_ns
+        self._tls = ssl.create_default_context() if url.scheme == "https" else None
+        self._wake = asyncio.Event()
+        self._failures = board.load.failures(row.index)
+        self._remind_s = STILL_DOWN_FIRST_S
+
+    async def run(self) -> None:
+        """Probe for ever."""
+        while True:
+            await self.probe()
+            self._wake.clear()
+            is_up = self.standing.state is BackendState.UP
+            interval = INTERVAL_UP_S if is_up else INTERVAL_NOT_UP_S
+            # Spread, so that many backends are not asked in one instant.
+            await self._pause(interval * random.uniform(0.9, 1.0))
+
+    def tick(self) -> None:
+        """Ask at once when a worker reported a failure since the last look."""
+        failures = self._board.load.failures(self.row.index)
+        if failures != self._failures:
+            self._failures = failures
+            self._wake.set()
+
+    async def probe(self) -> Standing:
+        """Ask once and write down what is true now."""
+        started = self._clock_ns()
+        sight = await self._look()
+        now = self._clock_ns()
+        succeeded = self._board.load.last_succeeded(self.row.index)
+        alive = succeeded > 0 and now - succeeded < ALIVE_S * 1e9
+        before, self.standing = self.standing, judge(sight, self.standing, alive)
+        self._learn(sight)
+        if self.standing.state is not before.state:
+            self._changed(before, now)
+        else:
+            self._remind(now)
+        self._write(now, (now - started) // 1000)
+        self.rounds += 1
+        return self.standing
+
+    async def _pause(self, interval: float) -> None:
+        await asyncio.sleep(LEAST_PAUSE_S)
+        try:
+            async with asyncio.timeout(interval - LEAST_PAUSE_S):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _look(self) -> Sight:
+        connection = ProbeConnection(self.url, self.row.backend.api_key, self._tls)
+        try:
+            health = await _ask(connection, "/health")
+            if isinstance(health, ProbeFailed) or health.status == 503:
+                return Sight(health)
+            # Never /slots: it wakes a sleeping server. Nor a model's name: on a router that
+            # would load it.
+            return Sight(
+                health, await _ask(connection, "/props"), await _ask(connection, "/v1/models")
+            )
+        finally:
+            connection.close()
+
+    def _learn(self, sight: Sight) -> None:
+        """Keep the old facts where a question went unanswered."""
+        if not isinstance(sight.props, Answer) or not isinstance(sight.models, Answer):
+            return
+        self.facts = facts_of(_object(sight.props), _object(sight.models), is_llama(sight))
+
+    def _write(self, now: int, duration_us: int) -> None:
+        backend = self.row.backend
+        facts = dict(self.facts)
+        facts["slots"] = slots = backend.slots or facts["slots"]
+        facts["n_ctx"] = n_ctx = backend.context_size or facts["n_ctx"]
+        self._board.backends.write_facts(self.row.index, encode(facts))
+        row = BackendRow(
+            self.standing.state, slots, n_ctx, self.since_ns, now,
+            min(duration_us, 2**32 - 1), self.standing.misses, self.url.port,
+        )  # fmt: skip
+        self._board.backends.write(self.row.index, row)
+
+    def _changed(self, before: Standing, now: int) -> None:
+        lasted = (now - self.since_ns) / 1e9
+        self.since_ns = now
+        self._remind_s = STILL_DOWN_FIRST_S
+        state, name = self.standing.state, self.row.id
+        if state is BackendState.DOWN:
+            self._log.warning(f"{name} is down: {self.standing.reason}")
+        elif state is BackendState.UP and before.state is BackendState.DOWN:
+            self._log.info(f"{name} is up again after {span(lasted)}: {self.summary()}")
+        elif state in _ADMITTING:
+            self._log.info(f"{name} is {state.name.lower()}: {self.summary()}")
+        else:
+            self._log.info(f"{name} is {state.name.lower()}")
+
+    def _remind(self, now: int) -> None:
+        down_s = (now - self.since_ns) / 1e9
+        if self.standing.state is BackendState.DOWN and down_s >= self._remind_s:
+            self._remind_s += min(self._remind_s, STILL_DOWN_LONGEST_S)
+            reason = self.standing.reason
+            self._log.warning(f"{self.row.id} is still down, {span(down_s)}: {reason}")
+
+    def summary(self) -> str:
+        """Models, slots and context in a few words."""
+        models = [model["id"] for model in self.facts["models"]]
+        names = ", ".join(models[:3]) + (f" and {len(models) - 3} more" if models[3:] else "")
+        slots = self.row.backend.slots or self.facts["slots"]
+        n_ctx = self.row.backend.context_size or self.facts["n_ctx"]
+        parts = [printable(names) or "no models"]
+        if slots:
+            parts.append(f"{slots} slot{'s' if slots > 1 else ''}")
+        if n_ctx:
+            parts.append(f"{n_ctx:,} tokens each")
+        return ", ".join(parts)
+
+
+async def _ask(connection: ProbeConnection, path: str) -> Answer | ProbeFailed:
+    try:
+        return await connection.get(path, TIMEOUT_S)
+    except ProbeFailed as failure:
+        return failure
+
+
+def _object(answer: Answer) -> Json | None:
+    return parse(answer.body) if answer.status == 200 else None
+
+
+def span(seconds: float) -> str:
+    """A duration for people: 8 s, 14 m, 3 h 05 m."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    return f"{minutes} m" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} m"

@@ -1,0 +1,99 @@
+"""The running system as plain values for the dashboard; see ``dashboard/views.py``."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from multiproxy.scoreboard import (
+    WORKERS,
+    BackendState,
+    Scoreboard,
+)
+from multiproxy.supervisor.backend_rows import BackendRows, Row
+from multiproxy.supervisor.dashboard import views
+from multiproxy.supervisor.exchange_views import finished_view, running_view
+from multiproxy.supervisor.log import Level, Log
+from multiproxy.supervisor.stats import Stats
+from multiproxy.supervisor.watch import Watch
+
+_STATES: Mapping[BackendState, views.BackendState] = {
+    BackendState.UNCHECKED: views.BackendState.CHECKING,
+    BackendState.UP: views.BackendState.UP,
+    BackendState.LOADING: views.BackendState.LOADING,
+    BackendState.SLEEPING: views.BackendState.SLEEPING,
+    BackendState.DOWN: views.BackendState.DOWN,
+    BackendState.DRAINING: views.BackendState.DRAINING,
+}
+_KINDS: Mapping[Level, str] = {Level.INFO: "ok", Level.WARNING: "warn", Level.ERROR: "err"}
+
+
+class Provider:
+    """Answers from the scoreboard, the collected records and the log; never blocks."""
+
+    def __init__(
+        self,
+        board: Scoreboard,
+        rows: BackendRows,
+        watch: Watch,
+        stats: Stats,
+        log: Log,
+        health: Callable[[], views.HealthView],
+    ) -> None:
+        self.health = health
+        self._board = board
+        self._rows = rows
+        self._watch = watch
+        self._stats = stats
+        self._log = log
+
+    def backends(self) -> list[views.BackendView]:
+        current = [self._backend(row, is_current=True) for row in self._rows.current()]
+        return current + [self._backend(row, is_current=False) for row in self._rows.retired()]
+
+    def running(self) -> list[views.RunningView]:
+        now_ns = time.monotonic_ns()
+        rows = [row for worker in range(WORKERS) for row in self._board.live[worker].rows()]
+        rows.sort(key=lambda row: row.started_ns)
+        return [running_view(row, self._name(row.backend), now_ns) for row in rows]
+
+    def finished(self, limit: int, since_s: float) -> list[views.FinishedView]:
+        oldest = time.time() - since_s
+        found: list[views.FinishedView] = []
+        for ended in reversed(self._stats.finished):
+            # Collected in rounds of a quarter second; within one the order is by end.
+            if ended.at < oldest or len(found) >= limit:
+                break
+            found.append(finished_view(ended.record, self._name(ended.record.backend)))
+        return found
+
+    def events(self) -> list[views.EventView]:
+        return [
+            views.EventView(event.seq, event.at, _KINDS[event.level], event.text)
+            for event in self._log.events
+        ]
+
+    def _name(self, index: int) -> str:
+        row = self._rows.get(index)
+        return row.id if row else ""
+
+    def _backend(self, row: Row, is_current: bool) -> views.BackendView:
+        probe = self._watch.get(row.index)
+        if probe is None:
+            return views.BackendView(row.id, "", views.BackendState.CHECKING)
+        numbers = self._board.backends.read(row.index)
+        checked = numbers.checked_ns > 0
+        # Stamps are monotonic; a page wants the time of day.
+        epoch = time.time() - time.monotonic()
+        return views.BackendView(
+            id=row.id,
+            address=f"{probe.url.host}:{probe.url.port}",
+            state=_STATES[numbers.state] if is_current else views.BackendState.DRAINING,
+            since=epoch + probe.since_ns / 1e9,
+            models=tuple(model["id"] for model in probe.facts["models"]),
+            slots_busy=self._board.load.in_flight(row.index),
+            slots_total=numbers.slots or None,
+            context_size=numbers.n_ctx or None,
+            last_check_at=epoch + numbers.checked_ns / 1e9 if checked else None,
+            last_check_s=numbers.check_us / 1e6 if checked else None,
+            reason=probe.standing.reason,
+            detail=probe.facts["build"],
+        )

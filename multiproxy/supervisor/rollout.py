@@ -1,0 +1,110 @@
+"""From a configuration to a serving generation of workers, and from there to the next one.
+
+``begin`` gives every backend a row, starts its simulated server and its probe, and starts the
+workers. ``tick`` promotes a generation once all of it serves, only then drains the one before,
+and clears up after those that have ended.
+"""
+
+import time
+from dataclasses import dataclass
+
+from multiproxy.config import Config, Url, encode
+from multiproxy.supervisor.backend_rows import BackendRows, Row
+from multiproxy.supervisor.log import Log
+from multiproxy.supervisor.simulated import SimulatedServers
+from multiproxy.supervisor.watch import Watch
+from multiproxy.supervisor.workers import Generation, Stage, Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One configuration and what runs it. ``loaded_at`` is Unix time in seconds."""
+
+    config: Config
+    generation: Generation
+    rows: tuple[Row, ...]
+    loaded_at: float
+
+
+class Rollout:
+    """``current`` serves; ``next`` is on its way to take over."""
+
+    def __init__(
+        self,
+        workers: Workers,
+        rows: BackendRows,
+        simulated: SimulatedServers,
+        watch: Watch,
+        log: Log,
+    ) -> None:
+        self.current: Deployment | None = None
+        self.next: Deployment | None = None
+        self.error = ""  # first line of why the last reload failed; empty when it went well
+        self._workers = workers
+        self._rows = rows
+        self._simulated = simulated
+        self._watch = watch
+        self._log = log
+        self._numbers = 0
+        self._known: set[int] = set()  # generations whose rows are not given back yet
+
+    def begin(self, config: Config, worker_count: int) -> None:
+        """Start a generation for ``config``.
+
+        Raises:
+            NoFreeRows, TooManyBackends, CannotListen: it does not fit; nothing has changed.
+        """
+        assert self.next is None
+        number = self._numbers + 1
+        rows = self._rows.assign(config.backends, number)
+        try:
+            urls = {row.index: self._url_of(row) for row in rows}
+            for row in rows:
+                self._watch.start(row, urls[row.index])
+            extra = {
+                "generation": number,
+                "workers": worker_count,
+                "backends": {row.id: row.index for row in rows},
+                "urls": {row.id: str(urls[row.index]) for row in rows if row.backend.url is None},
+            }
+            generation = self._workers.start(
+                number, worker_count, encode(config, extra), config.timeouts.drain
+            )
+        except BaseException:
+            self._release(number)
+            raise
+        self._numbers = number
+        self._known.add(number)
+        self.next = Deployment(config, generation, tuple(rows), time.time())
+        if self.current is None:  # the first: show it before it serves
+            self._rows.make_current(rows, number)
+
+    def tick(self) -> None:
+        """Promote, give up, clear up."""
+        if self.next is not None and self.next.generation.stage is Stage.SERVING:
+            self._promote(self.next)
+        elif self.next is not None and self.next.generation.stage is Stage.FAILED:
+            self.error = "the new workers did not start; the old ones go on"
+            self._log.error(f"reload: {self.error}")
+            self.next = None
+        alive = {generation.number for generation in self._workers.generations}
+        for number in self._known - alive:
+            self._release(number)
+        self._known &= alive
+
+    def _promote(self, following: Deployment) -> None:
+        before, self.current, self.next = self.current, following, None
+        self._rows.make_current(following.rows, following.generation.number)
+        if before is not None:
+            self.error = ""
+            self._workers.drain(before.generation)
+            count = len(following.rows)
+            self._log.info(f"configuration loaded: {count} backend{'' if count == 1 else 's'}")
+
+    def _url_of(self, row: Row) -> Url:
+        return row.backend.url or self._simulated.url_of(row)
+
+    def _release(self, number: int) -> None:
+        for row in self._rows.release(number):
+            self._watch.stop(row)
+            self._simulated.stop(row.index)

@@ -1,0 +1,60 @@
+"""All probes: one task for each backend that some generation of workers knows."""
+
+import asyncio
+import traceback
+
+from multiproxy.config import Url
+from multiproxy.scoreboard import BackendRow, BackendState, Scoreboard
+from multiproxy.supervisor.backend_rows import Row
+from multiproxy.supervisor.log import Log
+from multiproxy.supervisor.probes import Probe
+
+
+class Watch:
+    """Probes by row index."""
+
+    def __init__(self, board: Scoreboard, log: Log) -> None:
+        self._board = board
+        self._log = log
+        self._probes: dict[int, Probe] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    def start(self, row: Row, url: Url) -> None:
+        """Watch a row; one that is watched already only gets its new settings."""
+        if row.index not in self._probes:
+            self._board.load.forget_backend(row.index)
+            probe = self._probes[row.index] = Probe(row, url, self._board, self._log)
+            self._tasks[row.index] = asyncio.create_task(self._run(probe))
+
+    def stop(self, row: Row) -> None:
+        """Stop watching and clear the row for the next backend; an unknown row is fine."""
+        task = self._tasks.pop(row.index, None)
+        if task is not None:
+            task.cancel()
+            del self._probes[row.index]
+            empty = BackendRow(BackendState.UNCHECKED, 0, 0, 0, 0, 0, 0, 0)
+            self._board.backends.write(row.index, empty)
+            self._board.backends.write_facts(row.index, b"")
+
+    def tick(self) -> None:
+        """Have those probed at once of which a worker reported a failure."""
+        for probe in self._probes.values():
+            probe.tick()
+
+    def get(self, index: int) -> Probe | None:
+        return self._probes.get(index)
+
+    async def close(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, probe: Probe) -> None:
+        while True:
+            try:
+                await probe.run()
+            except Exception:
+                # A bug met by one backend's odd answer must not end the watch over it.
+                self._log.error(f"probe of {probe.row.id} failed: {traceback.format_exc()}")
+                await asyncio.sleep(5.0)
