@@ -70,10 +70,13 @@ class ChatReader:
         out: list[Event] = []
         if not self._is_stream and self._is_document(piece, out):
             return out
-        for data in self._splitter.feed(piece):
-            self._read_event(data, out)
-        if self._splitter.overflowed:
-            self._fail(BackendProtocolError("The backend sent an event of too many bytes."), out)
+        try:
+            for data in self._splitter.feed(piece):
+                self._read_event(data, out)
+            if self._splitter.overflowed:
+                self._splitter.feed(b"")
+        except BackendProtocolError as error:
+            self._fail(error, out)
         return out
 
     def eof(self) -> list[Event]:

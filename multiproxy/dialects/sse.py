@@ -1,5 +1,7 @@
 """How server-sent events are cut out of a byte stream. Source: WHATWG HTML, 9.2.6."""
 
+from multiproxy.errors import BackendProtocolError
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -12,8 +14,12 @@ class EventSplitter:
 
     Pieces may be of any size and cut anywhere; lines end in LF, CRLF or CR. Event names,
     ids and retry fields are not kept: every backend puts the type into the JSON as well.
-    Comments are counted in ``comments``: they are a sign of life. ``overflowed`` tells that
-    an event passed ``max_event_size`` bytes; from then on nothing comes out.
+    Comments are counted in ``comments``: they are a sign of life.
+
+    Raises:
+        BackendProtocolError: an event passed ``max_event_size`` bytes. Events of the same
+            piece that were complete before are given first, with ``overflowed`` set; then
+            the next call raises.
     """
 
     def __init__(self, max_event_size: int = 16 << 20) -> None:
@@ -56,8 +62,12 @@ class EventSplitter:
         return events
 
     def _feed_lines(self, piece: bytes) -> list[bytes]:
-        events = self._split_lines(piece)
+        events = [] if self.overflowed else self._split_lines(piece)
         self._is_between = not (self._line or self._size or self.overflowed)
+        if self.overflowed and not events:
+            raise BackendProtocolError(
+                f"The backend sent an event of more than {self._max_event_size} bytes."
+            )
         return events
 
     def _split_lines(self, piece: bytes) -> list[bytes]:
@@ -68,8 +78,6 @@ class EventSplitter:
             self._after_cr = piece.endswith(b"\r")
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         events: list[bytes] = []
-        if self.overflowed:
-            return events
         lines = piece.split(b"\n")
         if len(lines) > 1 and self._line:
             self._line += lines[0]
