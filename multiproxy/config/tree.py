@@ -21,7 +21,7 @@ MERGE = "tag:yaml.org,2002:merge"
 _HINTS = (
     (r"'\\t'", "indent with spaces: YAML does not allow tabs"),
     (r"found character '[@`%]'", "put the text in quotes"),
-    (r"undefined alias", "a text that starts with * needs quotes"),
+    (r"undefined alias|scanning an alias", "a text that starts with * needs quotes"),
     (r"mapping values", "check the indentation; a text with ': ' in it needs quotes"),
     (r"expected <block end>", "check the indentation: the keys of one section line up"),
     (r"could not find expected ':'", "a key needs ': ' after it"),
@@ -67,7 +67,7 @@ def compose(text: str) -> tuple[yaml.Node | None, list[Problem]]:
         return loader.get_single_node(), loader.refused
     except yaml.MarkedYAMLError as error:
         return None, [_malformed(error)]
-    except ValueError:  # PyYAML lets int() and chr() fail: `%YAML 9...9`, "\UFFFFFFFF"
+    except (ValueError, OverflowError):  # of int() and chr(): `%YAML 9...9`, "\UFFFFFFFF"
         mark = loader.get_mark()
         return None, [Problem(mark.line + 1, mark.column + 1, "not YAML: a number is too large")]
     finally:
