@@ -6,6 +6,7 @@ import orjson
 
 from .generation import Generation
 from .native import result
+from .plan import Plan
 from .text import Token
 
 _ROLE = b'"role":"assistant","content":null'
@@ -42,7 +43,7 @@ class ChatForm:
         self._usage = bool(isinstance(options, dict) and options.get("include_usage"))
         self._progress = bool(body.get("return_progress"))
         self._timings = bool(body.get("timings_per_token"))
-        self._logprobs = bool(body.get("logprobs"))
+        self._logprobs = bool(body.get("logprobs") or body.get("n_probs"))
         self._rich = self._timings or self._logprobs
 
     def _fix(self, wall: int) -> None:
@@ -95,13 +96,11 @@ class ChatForm:
 
     def _first_or_rich(self, generation: Generation, token: Token) -> bytes:
         before = self._before[generation.order.index]
-        prefix = generation.order.plan.prefix
         payload = b""
         delta = token.delta
         if generation.decoded == 1:
             payload = before + _ROLE + self._after
-            if prefix:
-                delta = b'"content":' + _json(prefix + token.text)
+            delta = _echoed(generation.order.plan, token) or delta
         if delta:
             members = b""
             if self._timings:
@@ -156,6 +155,15 @@ class ChatForm:
         return _json(answer)
 
 
+def _echoed(plan: Plan, token: Token) -> bytes:
+    """Return a delta of the echoed prefill and the first token (empty: nothing to echo)."""
+    said = {"reasoning_content": plan.thought, "content": plan.prefix}
+    if not any(said.values()):
+        return b""
+    said[token.kind] = said.get(token.kind, "") + token.text
+    return _json({kind: text for kind, text in said.items() if text})[1:-1]
+
+
 def logprob(text: str, body: dict[str, Any]) -> dict[str, Any]:
     """Return one entry of ``logprobs.content``."""
     raw = text.encode()
@@ -165,7 +173,7 @@ def logprob(text: str, body: dict[str, Any]) -> dict[str, Any]:
         "bytes": list(raw),
         "logprob": -0.5,
     }
-    top = [dict(entry) for _ in range(int(body.get("top_logprobs") or 0))]
+    top = [dict(entry) for _ in range(int(body.get("top_logprobs") or body.get("n_probs") or 0))]
     for rank, other in enumerate(top):
         other["logprob"] -= rank
     return entry | {"top_logprobs": top}
@@ -174,7 +182,8 @@ def logprob(text: str, body: dict[str, Any]) -> dict[str, Any]:
 def _choice(generation: Generation, body: dict[str, Any]) -> dict[str, Any]:
     spoken = generation.spoken
     content = "".join(token.text for token in spoken if token.kind == "content")
-    thought = "".join(token.text for token in spoken if token.kind == "reasoning_content")
+    thought = generation.order.plan.thought
+    thought += "".join(token.text for token in spoken if token.kind == "reasoning_content")
     message: dict[str, Any] = {
         "role": "assistant",
         "content": generation.order.plan.prefix + content,
@@ -189,7 +198,7 @@ def _choice(generation: Generation, body: dict[str, Any]) -> dict[str, Any]:
         "index": generation.order.index,
         "message": message,
     }
-    if body.get("logprobs"):
+    if body.get("logprobs") or body.get("n_probs"):
         choice["logprobs"] = {"content": [logprob(token.text, body) for token in spoken]}
     return choice
 

@@ -2,6 +2,7 @@
 
 import re
 from itertools import chain, islice, repeat
+from random import Random
 from typing import Any
 
 from . import prompt, text
@@ -111,17 +112,17 @@ class ChatBody:
         """
         check_context(self.prompt_tokens, self.settings)
         ending = Ending()
-        tokens = self._tokens(index, ending)
-        prefix = ""
+        plan = Plan(self._tokens(index, ending), ending)
         if self.prefill is not None:
             content = prompt.text_of(self.prefill)
-            tokens = skip(tokens, self.prefill.get("reasoning_content") or "", content)
+            thought = self.prefill.get("reasoning_content") or ""
+            plan.tokens = skip(plan.tokens, thought, content)
             if not (self.body.get("continue_final_message") and self.body.get("stream")):
-                prefix = content
+                plan.prefix = content
+                plan.thought = thought + "\n" if thought and content else thought
         if stops := stops_of(self.body):
-            tokens = until_stop(tokens, stops, ending)
+            plan.tokens = until_stop(plan.tokens, stops, ending)
         limit, truncates = limit_of(self.body, self.prompt_tokens, self.settings)
-        plan = Plan(tokens, ending, prefix)
         order = Order(self.prompt, self.prompt_tokens, plan, limit, truncates, self.body, index)
         order.chat_format = "peg-native"
         return order
@@ -137,11 +138,11 @@ class ChatBody:
             return islice(spoken, int(found[2])) if found[2] else spoken
         if found := re.match(r"@tokens (\d+)", asked):
             return islice(text.speak(chance, endless=True), int(found[1]))
-        thoughts: Tokens = iter(())
-        if self.thinks:
-            budget = self.body.get("reasoning_budget_tokens", REASONING_TOKENS)
-            # </think> is a token without text.
-            thoughts = chain(text.think(chance, int(budget)), repeat(None, 1))
+        if asked.startswith("@emoji"):
+            # Three byte tokens show nothing; the fourth completes the character.
+            llama = repeat(text.token("🦙"), 1)
+            return chain(repeat(None, 3), llama, text.speak(chance))
+        thoughts = self._thoughts(chance)
         called = self._called(asked)
         if called:
             ending.finish_reason = "tool_calls"
@@ -152,15 +153,28 @@ class ChatBody:
         schema = self.body.get("json_schema") or (form.get("json_schema") or {}).get("schema")
         if schema or form.get("type") == "json_object":
             shape = schema or {"type": "object", "properties": {"ok": {"type": "boolean"}}}
-            return chain(thoughts, letters(value_for(shape, chance)))
-        return chain(thoughts, text.speak(chance, endless=bool(self.body.get("ignore_eos"))))
+            # The first token of constrained output is still inside the parser.
+            first = None if self.thinks else text.HIDDEN
+            return chain(thoughts, repeat(first, 1), letters(value_for(shape, chance)))
+        spoken = text.speak(chance, endless=bool(self.body.get("ignore_eos")))
+        return chain(thoughts, spoken) if self.thinks else spoken
+
+    def _thoughts(self, chance: Random) -> Tokens:
+        if not self.thinks:
+            return iter(())
+        budget = self.body.get("thinking_budget_tokens", REASONING_TOKENS)
+        thoughts = text.think(chance, int(self.body.get("reasoning_budget_tokens", budget)))
+        if self.body.get("reasoning_format") == "none":
+            return text.show_thinking(thoughts)
+        return chain(thoughts, repeat(None, 1))  # </think> is a token without text
 
     def _called(self, asked: str) -> list[dict[str, Any]]:
         """Return the tools that this answer calls: those the user names, or a required one."""
         choice = self.body.get("tool_choice", "auto")
         tools = [t for t in self.tools if isinstance(t.get("function"), dict)]
-        if choice == "none" or not tools:
-            return []
+        answered = self.messages[-1:] and self.messages[-1].get("role") == "tool"
+        if choice == "none" or not tools or (answered and choice == "auto"):
+            return []  # after a tool's result an agent wants words, not the call again
         if isinstance(choice, dict):
             wanted = (choice.get("function") or {}).get("name")
             return [tool for tool in tools if tool["function"].get("name") == wanted]

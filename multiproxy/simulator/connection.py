@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER with 0 s: close sends RST
 
+# What cpp-httplib takes: bytes of a target, fields, bytes of a field.
+_TARGET_LIMIT, _FIELDS_LIMIT, _FIELD_LIMIT = 32700, 100, 8186
+
 
 class Connection(asyncio.Protocol):
     """Serves one request after the other; pipelined ones wait for their turn.
@@ -44,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._incoming = Request()
         self._body: list[bytes] = []
         self._target = b""
+        self._fields = 0
         self._idle: asyncio.TimerHandle | None = None
         self._deaf = False  # nothing more is read
         self._parser = httptools.HttpRequestParser(self)
@@ -70,7 +74,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._deaf = True
             if self.request is None:
-                self.transport.write(wire.LOW_LEVEL_400)
+                if len(self._target) <= _TARGET_LIMIT:  # else it closes without a word
+                    self.transport.write(wire.LOW_LEVEL_400)
                 self.transport.close()
 
     def eof_received(self) -> bool:
@@ -97,11 +102,17 @@ class Connection(asyncio.Protocol):
         self._incoming = Request()
         self._body = []
         self._target = b""
+        self._fields = 0
 
     def on_url(self, url: bytes) -> None:
         self._target += url
+        if len(self._target) > _TARGET_LIMIT:
+            raise ValueError("target too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += 1
+        if self._fields > _FIELDS_LIMIT or len(name) + len(value) > _FIELD_LIMIT:
+            raise ValueError("too many or too long fields")
         self._incoming.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:

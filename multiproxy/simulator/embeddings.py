@@ -14,6 +14,7 @@ from .settings import Settings
 from .wire import Refusal
 
 WIDTH = 64
+BATCH = 512  # tokens of one input, llama-server's default ubatch
 
 
 def vector(text: str) -> list[float]:
@@ -34,6 +35,17 @@ def _inputs(value: object) -> list[str]:
     raise Refusal(400, '"input" must not be empty')
 
 
+def _counted(text: str) -> int:
+    tokens = count_tokens(text)
+    if tokens > BATCH:
+        raise Refusal(
+            500,
+            f"input ({tokens} tokens) is too large to process. increase the physical batch size"
+            f" (current batch size: {BATCH})",
+        )
+    return tokens
+
+
 def _check_enabled(settings: Settings) -> None:
     if not settings.embeddings:
         problem = "This server does not support embeddings. Start it with `--embeddings`"
@@ -48,7 +60,7 @@ def openai_embeddings(body: dict[str, Any], settings: Settings) -> bytes:
     """
     _check_enabled(settings)
     texts = _inputs(body.get("input", body.get("content")))
-    tokens = sum(count_tokens(text) for text in texts)
+    tokens = sum(_counted(text) for text in texts)
     packed = body.get("encoding_format") == "base64"
     data = []
     for index, text in enumerate(texts):

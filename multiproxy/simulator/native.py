@@ -91,6 +91,7 @@ def parameters(generation: Generation, *, private: bool = False) -> dict[str, An
     }
     if generation.order.chat_format != "Content-only":
         known["generation_prompt"] = "<|im_start|>assistant\n"
+        known["preserved_tokens"] = [263, 264]
     values = _DEFAULTS | known
     if private:
         return values
@@ -118,7 +119,7 @@ def result(generation: Generation, model: str) -> dict[str, Any]:
         "tokens_predicted": generation.decoded,
         "tokens_evaluated": order.prompt_tokens,
         "generation_settings": parameters(generation, private=True),
-        "prompt": order.prompt,
+        "prompt": "<s>" + order.prompt,
         "has_new_line": "\n" in generation.text,
         "truncated": order.truncates and stop_type == "limit",
         "stop_type": stop_type,

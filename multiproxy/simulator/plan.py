@@ -10,7 +10,7 @@ import orjson
 
 from . import text
 from .schema import value_for
-from .text import HIDDEN, Token
+from .text import Token
 
 Tokens = Iterator[Token | None]
 ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -31,13 +31,14 @@ class Plan:
     """The tokens of one generation and how they end.
 
     ``None`` in ``tokens`` is a token whose text is held back: it is counted, and nothing
-    is sent. ``prefix`` is text that the client sent itself and that is echoed before the
-    first piece.
+    is sent. ``prefix`` is content that the client sent itself and that is echoed before the
+    first piece, ``thought`` is such reasoning.
     """
 
     tokens: Tokens
     ending: Ending = field(default_factory=Ending)
     prefix: str = ""
+    thought: str = ""
 
 
 def random_id(chance: Random) -> str:
@@ -46,22 +47,18 @@ def random_id(chance: Random) -> str:
 
 
 def letters(value: Any) -> Iterator[Token]:
-    """Yield a JSON value one character per token, after one token that shows nothing.
-
-    A grammar's output comes like this: the first token is still inside the parser.
-    """
-    yield HIDDEN
+    """Yield a JSON value one character per token, as a grammar makes them."""
     for letter in orjson.dumps(value).decode():
         yield text.token(letter)
 
 
-def tool_calls(calls: list[tuple[str, Any]], chance: Random) -> Iterator[Token]:
+def tool_calls(calls: list[tuple[str, Any]], chance: Random) -> Tokens:
     """Yield the tokens of tool calls ``(name, arguments)``: first id and name, then bytes."""
     for index, (name, arguments) in enumerate(calls):
         spelled = orjson.dumps(arguments).decode()
         function: dict[str, Any] = {"name": name, "arguments": spelled[0]}
         head = {"index": index, "id": random_id(chance), "type": "function", "function": function}
-        yield HIDDEN  # the <tool_call> tag
+        yield None  # the <tool_call> tag
         yield _call_token(head, spelled[0])
         for letter in spelled[1:]:
             yield _call_token({"index": index, "function": {"arguments": letter}}, letter)

@@ -1,5 +1,6 @@
 """Chat messages to one prompt, and prompts to simulated tokens of four bytes."""
 
+import json
 from typing import Any
 
 import orjson
@@ -70,7 +71,7 @@ def text_of(message: dict[str, Any]) -> str:
 
 def _tool_head(messages: list[dict[str, Any]], tools: list[Any]) -> str:
     system = text_of(messages[0]) + "\n\n" if messages and _is_system(messages[0]) else ""
-    listed = "".join("\n" + orjson.dumps(tool).decode() for tool in tools)
+    listed = "".join("\n" + json.dumps(tool, ensure_ascii=False) for tool in tools)
     return (
         f"<|im_start|>system\n{system}# Tools\n\nYou may call one or more functions.\n<tools>"
         f"{listed}\n</tools>\n\nFor each call return a json object in <tool_call></tool_call>"
