@@ -61,7 +61,7 @@ class Builtin:
         return {
             original.get(key) or key: value
             for key, value in members.items()
-            if value is not None and key not in self.constant
+            if key not in self.constant and value not in (None, self.always.get(key))
         }
 
 
