@@ -23,7 +23,7 @@ from multiproxy.errors import (
 _HOST = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 _IP_LITERAL = re.compile(rb"\[.*\]|[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _TARGET = re.compile(rb"/[!-~]*")
-_LENGTH = re.compile(rb"[0-9]{1,19}")
+_LENGTH = re.compile(rb"[0-9]{1,20}")
 _LOOPBACK = frozenset((b"localhost", b"127.0.0.1", b"[::1]"))
 _SINGLE = frozenset(
     (b"host", b"content-length", b"transfer-encoding", b"authorization", b"content-type",

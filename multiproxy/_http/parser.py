@@ -85,7 +85,7 @@ def parse_request_head(data: bytes) -> RequestHead:
         target=collector.target,
         version=parts[2][5:],
         fields=collector.fields,
-        keep_alive=parser.should_keep_alive(),
+        keep_alive=_keeps_alive(parts[2], collector.fields),
     )
 
 
@@ -109,9 +109,25 @@ def parse_response_head(data: bytes) -> ResponseHead:
     status = parser.get_status_code()
     if not 100 <= status <= 599:
         raise BackendProtocolError("The backend's answer has an impossible status.")
-    head = ResponseHead(status, collector.fields, parser.should_keep_alive())
+    keep_alive = _keeps_alive(data[:8], collector.fields)
+    head = ResponseHead(status, collector.fields, keep_alive)
     _decide_framing(head)
     return head
+
+
+def _keeps_alive(version: bytes, fields: Fields) -> bool:
+    """Whether the connection outlives the message (RFC 9112 section 9.3); ``close`` wins.
+
+    llhttp's own answer is of no use: a message without a body resets it before it can be
+    asked.
+    """
+    tokens = {
+        token.strip(_OWS).lower()
+        for name, value in fields
+        if name in (b"connection", b"proxy-connection")
+        for token in value.split(b",")
+    }
+    return b"close" not in tokens and (version == b"HTTP/1.1" or b"keep-alive" in tokens)
 
 
 def _decide_framing(head: ResponseHead) -> None:
@@ -124,8 +140,6 @@ def _decide_framing(head: ResponseHead) -> None:
             if head.chunked or value.lower() != b"chunked":
                 raise BackendProtocolError("The backend's Transfer-Encoding is not usable.")
             head.chunked = True
-        elif name == b"connection" and b"close" in value.lower():
-            head.keep_alive = False
         elif name == b"keep-alive":
             _read_keep_alive(head, value)
     if head.chunked and head.content_length is not None:
