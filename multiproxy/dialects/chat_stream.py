@@ -5,6 +5,7 @@ progress chunks, a usage chunk without choices, errors without ``[DONE]``. An en
 answers a streamed request with one JSON document is read as well.
 """
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
@@ -46,12 +47,20 @@ class ChatReader:
 
     After that nothing more comes. Only the first choice is read. Nothing is kept of the
     answer, except of one that is not a stream (at most ``max_answer_size`` bytes).
+    ``on_chunk`` is shown every chunk that is no error, whole.
     """
 
-    def __init__(self, *, max_event_size: int = 16 << 20, max_answer_size: int = 64 << 20) -> None:
+    def __init__(
+        self,
+        *,
+        max_event_size: int = 16 << 20,
+        max_answer_size: int = 64 << 20,
+        on_chunk: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
         self.state = State.READING
         self._splitter = EventSplitter(max_event_size)
         self._max_answer_size = max_answer_size
+        self._on_chunk = on_chunk
         self._document: bytearray | None = None  # an answer that is not a stream
         self._is_stream = False
         self._counts: Usage | None = None  # of the last ``usage`` member
@@ -128,7 +137,11 @@ class ChatReader:
             return
         if type(data) is ErrorData:
             self._on_error(chunk, out)
-        elif self.state is not State.READING or not _read_plain(chunk, out):
+        elif (
+            self.state is not State.READING
+            or self._on_chunk is not None
+            or not _read_plain(chunk, out)
+        ):
             self._read_chunk(chunk, out)
 
     def _read_other(self, data: bytes, out: list[Event]) -> None:
@@ -160,6 +173,8 @@ class ChatReader:
         if chunk.get("error") or chunk.get("object") == "error":
             self._on_error(chunk, out)
             return
+        if self._on_chunk is not None:
+            self._on_chunk(chunk)
         _read_progress(chunk.get("prompt_progress"), out)
         choices = chunk.get("choices")
         if choices and isinstance(choices, list):
@@ -269,10 +284,10 @@ def _read_delta(delta: dict[str, object], logprobs: object, out: list[Event]) ->
     if isinstance(calls, list):
         for call in calls:
             if isinstance(call, dict):
-                out.append(_fragment(call))
+                out.append(fragment_of(call))
     legacy = delta.get("function_call")
     if isinstance(legacy, dict):
-        out.append(_fragment({"index": 0, "function": legacy}))
+        out.append(fragment_of({"index": 0, "function": legacy}))
 
 
 def _read_parts(parts: list[object], out: list[Event]) -> None:
@@ -293,7 +308,8 @@ def _read_parts(parts: list[object], out: list[Event]) -> None:
                 out.append(Text(text))
 
 
-def _fragment(call: dict[str, object]) -> ToolFragment:
+def fragment_of(call: dict[str, object]) -> ToolFragment:
+    """One entry of ``tool_calls``; arguments that are no string become their JSON."""
     index, call_id = call.get("index"), call.get("id")
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
