@@ -16,16 +16,13 @@ from enum import Enum, auto
 from typing import Protocol
 
 from multiproxy._http import serializer
-from multiproxy._http.chunked import ChunkedDecoder, ChunkedError
 from multiproxy._http.guard import Guard
 from multiproxy._http.head import RequestHead
 from multiproxy._http.parser import parse_request_head
+from multiproxy._http.request_body import RequestBody
 from multiproxy.errors import (
     BadFraming,
-    BodyTooLarge,
-    ClientGone,
     HeadTooLarge,
-    LengthRequired,
     ProxyError,
     RequestTimeout,
     TargetTooLong,
@@ -36,8 +33,6 @@ MAX_KEEP_ALIVE_REQUESTS = 1_000
 LINGER_S = 1.0  # after an early answer: read and drop what the client still sends
 LINGER_BYTES = 1 << 20
 ERROR_LINGER_S = 2.0  # after an error event: an abort at once loses it for slow Node readers
-MIN_BODY_RATE = 1024  # bytes per second, asked for after MIN_BODY_RATE_AFTER_S
-MIN_BODY_RATE_AFTER_S = 10.0
 HIGH_WATER = 64 * 1024  # bytes waiting for a client before its backend is paused
 LOW_WATER = 16 * 1024
 SEND_BUFFER = 64 * 1024  # the kernel's own default costs 4.3 MB per client that never reads
@@ -120,17 +115,11 @@ class ClientConnection(asyncio.Protocol):
         # request
         self._head: RequestHead | None = None
         self._exchange: Exchange | None = None
-        self._parts: list[bytes] = []
-        self._body_size = 0
-        self._body_cap: int | None = None  # set once the exchange wants the body
-        self._body_began = 0.0
-        self._decoder: ChunkedDecoder | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._body_error: ProxyError | None = None
+        self._body: RequestBody | None = None
         # answer
-        self._streaming = False
         self._chunked = False
         self._close_after = False
+        self._dropped = 0  # bytes read while lingering
 
     # -- transport callbacks ----------------------------------------------------------------
 
@@ -155,8 +144,8 @@ class ClientConnection(asyncio.Protocol):
         elif state is State.ANSWERING:
             self._hold(data)
         elif state is State.LINGERING:
-            self._body_size += len(data)
-            if self._body_size > LINGER_BYTES:
+            self._dropped += len(data)
+            if self._dropped > LINGER_BYTES:
                 self._close()
 
     def eof_received(self) -> bool:
@@ -182,8 +171,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self._state = State.CLOSED
         exchange, self._exchange = self._exchange, None
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(ClientGone("The client left."))
+        if self._body is not None:
+            self._body.client_gone()
         if exchange is not None:
             exchange.client_gone()
         self.transport.abort()
@@ -233,15 +222,15 @@ class ClientConnection(asyncio.Protocol):
         self._head = head
         self._service.guard.check(head)
         self._requests += 1
-        self._parts, self._body_size, self._body_cap = [], 0, None
-        self._body_error = None
-        self._decoder = ChunkedDecoder(strict_density=True) if head.chunked else None
         self._close_after = not head.keep_alive or head.version == b"1.0"
-        self._streaming = False
-        self._body_began = self._loop.time()
-        self._deadline = self._body_began + self._service.limits.body_idle_s
+        self._body = RequestBody(
+            head,
+            self._loop.time(),
+            idle_s=self._service.limits.body_idle_s,
+            total_s=self._service.limits.body_total_s,
+        )
         self._state = State.BODY
-        if not head.chunked and not head.content_length:
+        if self._body.complete:
             self._state = State.ANSWERING
             self._hold(rest)
             rest = b""
@@ -250,35 +239,11 @@ class ClientConnection(asyncio.Protocol):
             self._receive_body(rest)
 
     def _receive_body(self, data: bytes) -> None:
-        assert self._head is not None
-        try:
-            if self._decoder is not None:
-                piece = self._decoder.feed(data)
-                complete, rest = self._decoder.done, self._decoder.rest
-            else:
-                assert self._head.content_length is not None
-                left = self._head.content_length - self._body_size
-                piece, rest = data[:left], data[left:]
-                complete = len(piece) == left
-        except ChunkedError as error:
-            self._body_failed(BadFraming(f"The request body is malformed: {error}."))
-            return
-        self._parts.append(piece)
-        self._body_size += len(piece)
-        self._deadline = self._loop.time() + self._service.limits.body_idle_s
-        if self._body_cap is not None and self._body_size > self._body_cap:
-            self._body_failed(_too_large(self._body_cap))
-        elif complete:
+        assert self._body is not None
+        rest = self._body.feed(data, self._loop.time())
+        if self._body.complete:
             self._state = State.ANSWERING
             self._hold(rest)
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_result(None)
-
-    def _body_failed(self, error: ProxyError) -> None:
-        self._body_error = error
-        self._parts = []
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(error)
 
     def _hold(self, data: bytes) -> None:
         """Keep pipelined bytes, bounded; past the bound the connection ends after this answer.
@@ -303,27 +268,11 @@ class ClientConnection(asyncio.Protocol):
             BodyTooLarge: over ``cap``; from Content-Length before anything is read.
             BadFraming, RequestTimeout, ClientGone: the body did not come.
         """
-        head = self._head
-        assert head is not None
-        if head.content_length is None and not head.chunked:
-            if head.method == b"POST":
-                raise LengthRequired("A POST needs a Content-Length.")
-            return b""
-        if (head.content_length or 0) > cap or self._body_size > cap:
-            raise _too_large(cap)
-        self._body_cap = cap
-        if self._body_error is not None:
-            raise self._body_error
-        if self._state is State.BODY:
-            if head.expects_continue and not self._body_size:
-                self.transport.write(serializer.CONTINUE)
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        parts, self._parts = self._parts, []
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        assert self._body is not None
+        self._body.check_announced(cap)
+        if self._body.is_awaited_by_client:
+            self.transport.write(serializer.CONTINUE)
+        return await self._body.read(cap)
 
     # -- answering --------------------------------------------------------------------------
 
@@ -355,7 +304,6 @@ class ClientConnection(asyncio.Protocol):
         """
         assert self._head is not None
         self._chunked = self._head.version == b"1.1"
-        self._streaming = True
         parts = [serializer.status_line(status), self._service.common_fields, fields]
         if self._chunked:
             parts.append(b"Transfer-Encoding: chunked\r\n\r\n")
@@ -411,7 +359,7 @@ class ClientConnection(asyncio.Protocol):
     def _finish(self) -> None:
         self._exchange = None
         self._head = None
-        self._decoder = None
+        self._body = None
         if self._state is State.CLOSED:
             return
         if self._close_after:
@@ -435,9 +383,9 @@ class ClientConnection(asyncio.Protocol):
         if self._state is State.CLOSED:
             return
         self._state = State.LINGERING
-        self._body_size = 0
+        self._dropped = 0
         self._buffer = b""
-        self._parts = []
+        self._body = None
         self._deadline = self._loop.time() + seconds
         if half_close and self.transport.can_write_eof():
             self.transport.write_eof()
@@ -464,7 +412,8 @@ class ClientConnection(asyncio.Protocol):
         if state is State.ANSWERING:
             return
         if state is State.BODY:
-            self._sweep_body(now)
+            assert self._body is not None
+            self._body.sweep(now)
         elif now >= self._deadline:
             if state is State.CLOSED:
                 self.transport.abort()
@@ -474,18 +423,3 @@ class ClientConnection(asyncio.Protocol):
                 self._reject(RequestTimeout("The request head did not arrive in time."))
             else:
                 self._close()
-
-    def _sweep_body(self, now: float) -> None:
-        elapsed = now - self._body_began
-        if self._waiter is None:
-            return
-        if (
-            now >= self._deadline
-            or elapsed > self._service.limits.body_total_s
-            or (elapsed > MIN_BODY_RATE_AFTER_S and self._body_size < elapsed * MIN_BODY_RATE)
-        ):
-            self._body_failed(RequestTimeout("The request body did not arrive in time."))
-
-
-def _too_large(cap: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The request body is larger than {cap} bytes.")
