@@ -1,0 +1,123 @@
+"""One request's body on its way in: framing, caps and timers; asked for once, whole."""
+
+import asyncio
+
+from multiproxy._http.chunked import ChunkedDecoder, ChunkedError
+from multiproxy._http.head import RequestHead
+from multiproxy.errors import (
+    BadFraming,
+    BodyTooLarge,
+    ClientGone,
+    LengthRequired,
+    ProxyError,
+    RequestTimeout,
+)
+
+MIN_RATE = 1024  # bytes per second, asked for after MIN_RATE_AFTER_S
+MIN_RATE_AFTER_S = 10.0
+
+
+class RequestBody:
+    """The body of one request. ``complete`` tells that its last byte has come.
+
+    ``idle_s`` and ``total_s`` bound the wait; ``now`` is the loop's time.
+    """
+
+    def __init__(self, head: RequestHead, now: float, *, idle_s: float, total_s: float) -> None:
+        self._head = head
+        self._decoder = ChunkedDecoder(strict_density=True) if head.chunked else None
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._cap: int | None = None  # known once somebody wants the body
+        self._error: ProxyError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._began = self._fed_at = now
+        self._idle_s = idle_s
+        self._total_s = total_s
+        self.complete = not head.chunked and not head.content_length
+
+    def feed(self, data: bytes, now: float) -> bytes:
+        """Take what belongs to the body; returns the bytes behind its end."""
+        try:
+            if self._decoder is not None:
+                piece = self._decoder.feed(data)
+                complete, rest = self._decoder.done, self._decoder.rest
+            else:
+                left = (self._head.content_length or 0) - self._size
+                piece, rest = data[:left], data[left:]
+                complete = len(piece) == left
+        except ChunkedError as error:
+            self.fail(BadFraming(f"The request body is malformed: {error}."))
+            return b""
+        self._parts.append(piece)
+        self._size += len(piece)
+        self._fed_at = now
+        if self._cap is not None and self._size > self._cap:
+            self.fail(_too_large(self._cap))
+        elif complete:
+            self.complete = True
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+        return rest
+
+    def check_announced(self, cap: int) -> None:
+        """Refuse by the head alone, before anything is read.
+
+        Raises:
+            LengthRequired: a POST without any framing.
+            BodyTooLarge: the Content-Length is over ``cap`` bytes.
+        """
+        head = self._head
+        if head.content_length is None and not head.chunked and head.method == b"POST":
+            raise LengthRequired("A POST needs a Content-Length.")
+        if (head.content_length or 0) > cap or self._size > cap:
+            raise _too_large(cap)
+
+    @property
+    def is_awaited_by_client(self) -> bool:
+        """Whether the client waits for ``100 Continue`` and has sent nothing yet."""
+        return self._head.expects_continue and not self._size and not self.complete
+
+    async def read(self, cap: int) -> bytes:
+        """Return the whole body, at most ``cap`` bytes after decoding.
+
+        Raises:
+            BodyTooLarge, BadFraming, RequestTimeout, ClientGone: it did not come.
+        """
+        self._cap = cap
+        if self._error is not None:
+            raise self._error
+        if not self.complete:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def fail(self, error: ProxyError) -> None:
+        """Give up; whoever reads the body gets ``error``."""
+        self._error = error
+        self._parts = []
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
+
+    def client_gone(self) -> None:
+        """Nothing more will come."""
+        if not self.complete:
+            self.fail(ClientGone("The client left."))
+
+    def sweep(self, now: float) -> None:
+        """Fail when the body is overdue, or slower than ``MIN_RATE``."""
+        elapsed = now - self._began
+        if self._waiter is not None and (
+            now - self._fed_at >= self._idle_s
+            or elapsed > self._total_s
+            or (elapsed > MIN_RATE_AFTER_S and self._size < elapsed * MIN_RATE)
+        ):
+            self.fail(RequestTimeout("The request body did not arrive in time."))
+
+
+def _too_large(cap: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The request body is larger than {cap} bytes.")
