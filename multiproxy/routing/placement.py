@@ -8,8 +8,8 @@ from typing import NamedTuple
 class Candidate(NamedTuple):
     """A backend that may serve a request now.
 
-    ``backend`` is its index; ``in_flight`` are the requests all workers have there, ``slots`` what it works on at once
-    (0: no bound known), ``weight`` its share relative to others.
+    ``backend`` is its index, ``in_flight`` the requests all workers have there, ``slots``
+    what it works on at once (0: no bound known), ``weight`` its share relative to others.
     """
 
     backend: int

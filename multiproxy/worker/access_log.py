@@ -89,7 +89,7 @@ def _json_line(record: Finished, backend: str) -> bytes:
     fields = {
         "ts": round(record.started_unix_ns / 1e9, 3),
         "event": "request",
-        "request_id": record.request_id,
+        "request_id": f"req_{record.request_id}",
         "client": record.client,
         "api": record.endpoint,
         "dialect": record.dialect,
@@ -135,5 +135,5 @@ def _text_line(record: Finished, backend: str) -> bytes:
         parts.append(f"{record.attempts} attempts")
     if record.error:
         parts.append(record.error)
-    parts += [f"{record.total_ns / 1e9:.2f} s", record.request_id]
+    parts += [f"{record.total_ns / 1e9:.2f} s", f"req_{record.request_id}"]
     return "  ".join(parts).encode() + b"\n"

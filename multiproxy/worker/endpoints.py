@@ -47,6 +47,11 @@ class Endpoint:
         """Whether it is answered without a backend."""
         return self.kind not in (Kind.GENERATE, Kind.QUERY)
 
+    @property
+    def is_noise(self) -> bool:
+        """Whether a good answer is not worth a line: probes and preflights."""
+        return self.kind in (Kind.HEALTH, Kind.ALIVE, Kind.PREFLIGHT)
+
 
 _PREFLIGHT = Endpoint("preflight", Kind.PREFLIGHT)
 _NO_BODY_LIMITS = MAX_GET_BODY

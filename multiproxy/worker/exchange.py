@@ -56,6 +56,7 @@ class Exchange:
         self.request_id = f"req_{secrets.token_hex(6)}"
         self.task: asyncio.Task[None] | None = None  # runs ``run``; set by who starts it
         # what ``run`` has found so far
+        self._endpoint: Endpoint | None = None
         self._request = Request()
         self._account = Account(worker.live, self.request_id[4:], client.address)
         self._downstream = Downstream(client, self._fields(_EVENT_STREAM))
@@ -69,7 +70,7 @@ class Exchange:
     async def run(self) -> None:
         """Serve the request: every phase once, in order."""
         try:
-            endpoint = endpoints.find(self._head)
+            self._endpoint = endpoint = endpoints.find(self._head)
             self._worker.guard.check_browser(self._head)
             body = await self._read_body(endpoint)
             if endpoint.is_local:
@@ -284,7 +285,8 @@ class Exchange:
             self._head.get(b"user-agent") or b"",
         )
         record.bytes_out = self._downstream.bytes_out
-        self._worker.finished(self, record)
+        noise = self._endpoint is not None and self._endpoint.is_noise and not record.error
+        self._worker.finished(self, None if noise else record)
 
     # -- called back by the client's connection and the worker's clock -------------------------
 

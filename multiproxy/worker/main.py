@@ -105,9 +105,13 @@ class Worker:
         lines = b"".join(b"%b: %b\r\n" % field for field in rendered.fields)
         return rendered.status, JSON + lines, rendered.body
 
-    def finished(self, exchange: Exchange, record: Finished) -> None:
-        """Account for an exchange that ended."""
+    def finished(self, exchange: Exchange, record: Finished | None) -> None:
+        """Account for an exchange that ended; None for one that nobody wants to read of."""
         self._exchanges.discard(exchange)
+        if record is not None:
+            self._record(record)
+
+    def _record(self, record: Finished) -> None:
         self._ring.append(record)
         self._log.write(record, self._names.get(record.backend, ""))
 
@@ -126,9 +130,7 @@ class Worker:
         account = Account(self.live, exchange_id, "")
         account.failed(error)
         account.record.status = status
-        record = account.close(None, 0, None, b"")
-        self._ring.append(record)
-        self._log.write(record, "")
+        self._record(account.close(None, 0, None, b""))
         return status, fields + b"X-Request-Id: req_%b\r\n" % exchange_id.encode(), body
 
     # -- accepting ----------------------------------------------------------------------------
