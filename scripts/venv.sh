@@ -62,25 +62,30 @@ install() {
   if has_uv; then
     uv pip install --quiet --python "$venv/bin/python" "$@"
   else
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+    # Compiled when imported: most modules of the test clients never are.
+    "$venv/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check "$@"
   fi
 }
 
-# prepare_venv FILE...: return when .venv has what each requirement file pins, and multiproxy.
+# state_of VERSION FILE: what makes an installation of that file a different one.
+state_of() { printf '%s %s\n' "$1" "$(cat "$root/$2" "$root/pyproject.toml" | cksum)"; }
+
+# prepare_venv FILE...: return when .venv has what these requirement files pin, and multiproxy.
 prepare_venv() {
-  local file stamp state version
+  local file version stale='' pins=()
   if ! version=$(venv_version); then
     make_venv && version=$(venv_version) || return 1
   fi
   for file in "$@"; do
-    stamp=$venv/$file.installed
-    state="$version $(cat "$root/$file" "$root/pyproject.toml" | cksum)"
-    if [ "$(cat "$stamp" 2>/dev/null)" != "$state" ]; then
-      say "Installing $file"
-      : >"$venv/installing"
-      install -r "$root/$file" && install --no-deps --editable "$root" || return 1
-      printf '%s\n' "$state" >"$stamp"
-      rm "$venv/installing"
-    fi
+    [ "$(cat "$venv/$file.installed" 2>/dev/null)" = "$(state_of "$version" "$file")" ] || stale="$stale $file"
+    pins+=(-r "$root/$file")
   done
+  if [ -z "$stale" ]; then return 0; fi
+  say "Installing$stale"
+  : >"$venv/installing"
+  install "${pins[@]}" && install --no-deps --editable "$root" || return 1
+  for file in "$@"; do
+    state_of "$version" "$file" >"$venv/$file.installed"
+  done
+  rm "$venv/installing"
 }
