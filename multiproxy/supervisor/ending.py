@@ -32,12 +32,13 @@ class Ending:
         self._until = 0.0
         self._report_at = 0.0
 
-    def signalled(self, number: signal.Signals, drain_s: float, running: int) -> None:
+    def signalled(self, number: signal.Signals, running: int) -> None:
         """Start to drain, or, the second time, stop: what the shell expects is in ``status``."""
         now = self._clock()
         if self.mood is Mood.RUNNING:
             self.mood = Mood.DRAINING
-            self._until = now + drain_s
+            drains = (generation.drain_s for generation in self._workers.generations)
+            self._until = now + max(drains, default=0.0)
             self._workers.drain_all()
             self._report(running)
         elif self.mood is Mood.DRAINING:

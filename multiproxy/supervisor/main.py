@@ -11,18 +11,18 @@ import secrets
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from multiproxy import __version__
 from multiproxy.config import Config, ConfigError
-from multiproxy.scoreboard import WORKERS, Scoreboard, WorkerState
+from multiproxy.scoreboard import WORKERS, Scoreboard
 from multiproxy.supervisor.backend_rows import BackendRows, TooManyBackends
 from multiproxy.supervisor.children import Children
 from multiproxy.supervisor.dashboard import Dashboard
-from multiproxy.supervisor.dashboard.views import HealthView
 from multiproxy.supervisor.descriptors import CannotListen, Lifeline, bound_address, listen
 from multiproxy.supervisor.ending import Ending, Mood
+from multiproxy.supervisor.health import Vitals
 from multiproxy.supervisor.log import Level, Log, is_terminal
 from multiproxy.supervisor.provider import Provider
 from multiproxy.supervisor.rollout import Rollout
@@ -37,7 +37,6 @@ from multiproxy.supervisor.workers import NoFreeRows, Workers
 TICK_S = 0.1  # how late a worker's report of a failed backend is seen at most
 COLLECT_S = 0.25
 COMPLAIN_S = 60.0  # between two reports of failing ticks
-STUCK_S = 10.0  # a worker whose loop did not turn for so long is worth a word
 AUTO_WORKERS = 4  # one core carries some 40,000 events/s
 
 
@@ -92,11 +91,21 @@ class Supervisor:
         self._rollout = Rollout(self._workers, self._rows, self._simulated, self._watch, log)
         self._stats = Stats(self._board)
         self._ending = Ending(self._workers, log)
+        vitals = Vitals(
+            self._board,
+            self._workers,
+            self._rollout,
+            self._stats,
+            log,
+            config_path,
+            f"http://{reachable(self.api_address)}/v1",
+            self._started_at,
+        )
         self._provider = Provider(
-            self._board, self._rows, self._watch, self._stats, log, self._health
+            self._board, self._rows, self._watch, self._stats, log, vitals.view
         )
         # now and then
-        self._config = config
+        self._config = config  # the first: addresses and log stay what they were
         self._wants_reload = False
         self._wake = asyncio.Event()
         self._collect_at = 0.0
@@ -162,7 +171,7 @@ class Supervisor:
         self._screen.tick(
             [probe for probe in probes if probe is not None],
             is_serving=self._rollout.current is not None,
-            is_disturbed=accepted or has_errors or self._ending.mood is not Mood.RUNNING,
+            is_disturbed=accepted or has_errors,
             now=now,
         )
         if self._screen.is_done:
@@ -183,9 +192,11 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self._wake.set)
 
     def _on_end(self, number: signal.Signals) -> None:
+        if self._screen is not None:
+            self._screen.close()
         # No listener, no new connections: the workers close theirs when they are told to drain.
         self._api.close()
-        self._ending.signalled(number, self._config.timeouts.drain, self._running())
+        self._ending.signalled(number, self._running())
         self._wake.set()
 
     def _on_reload(self) -> None:
@@ -206,48 +217,15 @@ class Supervisor:
         except (CannotListen, NoFreeRows, TooManyBackends) as error:
             self._log.error(f"reload: {error}")
             self._rollout.error = str(error)
-        else:
-            self._config = config
 
     def _running(self) -> int:
         """Requests that run now."""
         return sum(len(self._board.live[index].rows()) for index in range(WORKERS))
 
-    def _health(self) -> HealthView:
-        total = sum(len(generation.workers) for generation in self._workers.generations)
-        serving = self._workers.serving()
-        current = self._rollout.current
-        return HealthView(
-            uptime_s=time.monotonic() - self._started_at,
-            workers_serving=serving,
-            workers_total=total,
-            config_path=self._config_path,
-            api_url=f"http://{reachable(self.api_address)}/v1",
-            ready=serving > 0,
-            loaded_at=current.loaded_at if current else None,
-            reload_error=self._rollout.error,
-            problems=tuple(self._problems()),
-        )
-
-    def _problems(self) -> Iterator[str]:
-        now_ns = time.monotonic_ns()
-        for index in range(WORKERS):
-            row = self._board.workers[index]
-            if row.state is WorkerState.SERVING and row.beat_ns:
-                stuck_s = (now_ns - row.beat_ns) / 1e9
-                if stuck_s > STUCK_S:
-                    yield f"worker {index} has not answered for {stuck_s:.0f} s"
-        if self._stats.lost:
-            yield f"{self._stats.lost} finished requests were not recorded"
-        dropped = self._log.dropped + sum(
-            self._board.workers[index].log_dropped for index in range(WORKERS)
-        )
-        if dropped:
-            yield f"{dropped} log lines were dropped: whoever reads the log is too slow"
-
     async def _close(self, dashboard: Dashboard | None) -> None:
         """End every process, then everything else; nothing stays behind."""
-        self._log.is_muted = False
+        if self._screen is not None:
+            self._screen.close()
         self._simulated.stop_all()
         self._children.kill_all()
         await self._watch.close()

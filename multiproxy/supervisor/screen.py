@@ -87,7 +87,8 @@ def backend_line(probe: Probe, width: int, turn: int, elapsed_s: float) -> str:
     elif state is BackendState.DOWN:
         text = printable(probe.standing.reason)
     else:
-        text = f"{state.name.lower()}, {span(elapsed_s)}"
+        word = "loading" if state is BackendState.LOADING else "waiting for its answer"
+        text = f"{word}, {span(elapsed_s)}"
     mark = _MARKS.get(state, _SPINNER[turn % len(_SPINNER)])
     return f"  {mark} {probe.row.id:<{width}}  {text}"
 
@@ -117,6 +118,11 @@ class Screen:
         self._draw(self._text(probes, now))
         if self.is_done:
             self._log.is_muted = False
+
+    def close(self) -> None:
+        """Leave the terminal to the log; what was drawn stays."""
+        self.is_done = True
+        self._log.is_muted = False
 
     def _text(self, probes: Sequence[Probe], now: float) -> str:
         width = max((len(probe.row.id) for probe in probes), default=0)

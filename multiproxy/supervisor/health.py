@@ -1,0 +1,65 @@
+"""How MultiProxy itself is: for the dashboard, in sentences where something is wrong."""
+
+import time
+from collections.abc import Iterator
+
+from multiproxy.scoreboard import WORKERS, Scoreboard, WorkerState
+from multiproxy.supervisor.dashboard.views import HealthView
+from multiproxy.supervisor.log import Log
+from multiproxy.supervisor.rollout import Rollout
+from multiproxy.supervisor.stats import Stats
+from multiproxy.supervisor.workers import Workers
+
+STUCK_S = 10.0  # a worker whose loop did not turn for so long is worth a word
+
+
+class Vitals:
+    """Looks at everything, changes nothing. ``started_at`` is monotonic seconds."""
+
+    def __init__(
+        self,
+        board: Scoreboard,
+        workers: Workers,
+        rollout: Rollout,
+        stats: Stats,
+        log: Log,
+        config_path: str,
+        api_url: str,
+        started_at: float,
+    ) -> None:
+        self._board = board
+        self._workers = workers
+        self._rollout = rollout
+        self._stats = stats
+        self._log = log
+        self._config_path = config_path
+        self._api_url = api_url
+        self._started_at = started_at
+
+    def view(self) -> HealthView:
+        serving = self._workers.serving()
+        current = self._rollout.current
+        return HealthView(
+            uptime_s=time.monotonic() - self._started_at,
+            workers_serving=serving,
+            workers_total=sum(len(each.workers) for each in self._workers.generations),
+            config_path=self._config_path,
+            api_url=self._api_url,
+            ready=serving > 0,
+            loaded_at=current.loaded_at if current else None,
+            reload_error=self._rollout.error,
+            problems=tuple(self._problems()),
+        )
+
+    def _problems(self) -> Iterator[str]:
+        rows = [self._board.workers[index] for index in range(WORKERS)]
+        now_ns = time.monotonic_ns()
+        for row in rows:
+            stuck_s = (now_ns - row.beat_ns) / 1e9
+            if row.state is WorkerState.SERVING and row.beat_ns and stuck_s > STUCK_S:
+                yield f"worker {row.index} has not answered for {stuck_s:.0f} s"
+        if self._stats.lost:
+            yield f"{self._stats.lost} finished requests were not recorded"
+        dropped = self._log.dropped + sum(row.log_dropped for row in rows)
+        if dropped:
+            yield f"{dropped} log lines were dropped: whoever reads the log is too slow"
