@@ -138,6 +138,7 @@ class StreamAnswer(Answer):
     def __init__(self, connection: Connection, engine: Engine, form: Form) -> None:
         super().__init__(connection, engine, form)
         self._send = connection.send
+        self._is_closing = connection.transport.is_closing
         self._has_head = False
         self._written_at = 0.0
         self.ping_interval = engine.settings.ping_interval
@@ -165,7 +166,8 @@ class StreamAnswer(Answer):
             self._send(wire.chunk(payload))
 
     def spoke(self, generation: Generation, token: Token) -> None:  # per event
-        self._send(self.form.spoken(generation, token))
+        if not self._is_closing():  # between a failed write and the news of it
+            self._send(self.form.spoken(generation, token))
 
     def quiet(self, generation: Generation) -> None:
         now = self.engine.clock.now()

@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._fields = 0
         self._idle: asyncio.TimerHandle | None = None
         self._deaf = False  # nothing more is read
+        self._is_broken = False  # what was read last is no HTTP
         self._parser = httptools.HttpRequestParser(self)
 
     # -- asyncio -----------------------------------------------------------------------
@@ -58,7 +59,9 @@ class Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.send = self.transport.write
         self.server.opened(self)
-        self._wait_idle()
+        self._deaf = self.server.silent
+        if not self._deaf:
+            self._wait_idle()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf or self.server.silent:
@@ -73,10 +76,8 @@ class Connection(asyncio.Protocol):
                 self.data_received(rest)
         except httptools.HttpParserError:
             self._deaf = True
-            if self.request is None:
-                if len(self._target) <= _TARGET_LIMIT:  # else it closes without a word
-                    self.transport.write(wire.LOW_LEVEL_400)
-                self.transport.close()
+            self._is_broken = True
+        self._next()
 
     def eof_received(self) -> bool:
         """A half-closed client: a stream ends at once, a whole answer about 1 s later."""
@@ -133,12 +134,20 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         request = self._incoming
         request.body = b"".join(self._body)
-        if self.request is None:
-            self._begin(request)
-        else:
-            self._pending.append(request)
+        self._pending.append(request)
 
     # -- answers -----------------------------------------------------------------------
+
+    def _next(self) -> None:
+        """Begin the next request, if the connection is free and there is one."""
+        if self.request is not None:
+            return
+        if self._pending:
+            self._begin(self._pending.popleft())
+        elif self._is_broken:
+            if len(self._target) <= _TARGET_LIMIT:  # else it closes without a word
+                self.transport.write(wire.LOW_LEVEL_400)
+            self.transport.close()
 
     def _begin(self, request: Request) -> None:
         self.request = request
@@ -191,10 +200,10 @@ class Connection(asyncio.Protocol):
         self.answer = None
         self.request = None
         self.send = self.transport.write
-        if self._closes or self._deaf:
+        if self._closes or (self._deaf and not self._is_broken):
             self.transport.close()
-        elif self._pending:
-            self._begin(self._pending.popleft())
+        elif self._pending or self._is_broken:
+            self._next()
         else:
             self._wait_idle()
 

@@ -1,5 +1,6 @@
 """The slots: who runs where, who waits, what each slot still remembers of its last prompt."""
 
+from collections import deque
 from dataclasses import dataclass
 
 from .clock import Clock
@@ -8,6 +9,8 @@ from .generation import Generation, Stage
 from .prompt import BYTES_PER_TOKEN, common_prefix
 from .settings import Settings
 
+# Besides its slots' caches a llama-server keeps evicted prompts in host memory; so many here.
+REMEMBERED = 32
 SIMILAR = 0.1  # llama-server prefers a slot whose cache covers more than a tenth of the prompt
 
 
@@ -47,6 +50,7 @@ class Engine:
         self.used_at = clock.now()
         self.totals = Totals()
         self.halted = False
+        self._evicted: deque[bytes] = deque(maxlen=REMEMBERED)
         self._tasks = 0
 
     @property
@@ -70,6 +74,7 @@ class Engine:
             ready = now + self.settings.wake_time
             for slot in self.slots:
                 slot.memory = b""
+            self._evicted.clear()
         self.used_at = now
         return ready
 
@@ -150,9 +155,12 @@ class Engine:
     def _launch(self, generation: Generation, slot: Slot) -> None:
         cached = 0
         if generation.order.body.get("cache_prompt", True):
-            shared = common_prefix(slot.memory, generation.order.prompt.encode())
+            prompt = generation.order.prompt.encode()
+            shared = max(common_prefix(old, prompt) for old in (slot.memory, *self._evicted))
             # The last token is always read again: its result is the first answer token.
             cached = min(shared // BYTES_PER_TOKEN, generation.order.prompt_tokens - 1)
+        if slot.memory:
+            self._evicted.append(slot.memory)
         slot.running = slot.latest = generation
         self.facts.generations += 1
         generation.start(slot, cached, self.clock.now())

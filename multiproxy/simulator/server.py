@@ -42,6 +42,7 @@ class Server:
         self.host = "127.0.0.1"
         self.port = 0
         self._listener: asyncio.Server | None = None
+        self._reopening: asyncio.Task[None] | None = None
         self._connections: set[Connection] = set()
 
     @property
@@ -94,12 +95,26 @@ class Server:
             self._listener.close()
             self._listener = None
         elif not refuses and self._listener is None and self.port:
-            self.loop.create_task(self.listen(self.host, self.port))
+            self._reopening = self.loop.create_task(self.listen(self.host, self.port))
+
+    async def listening(self) -> None:
+        """Wait until a listener that ``set_faults`` opens again is open."""
+        if self._reopening is not None:
+            await self._reopening
 
     def facts_shown(self) -> dict[str, Any]:
         """Return the facts as JSON has them, without bodies."""
-        shown = {name: value for name, value in asdict(self.facts).items() if name != "bodies"}
-        return shown | {"faults_active": [asdict(fault) for fault in self.settings.faults]}
+        facts = self.facts
+        return {
+            "connections": facts.connections,
+            "open_connections": facts.open_connections,
+            "requests": dict(facts.requests),
+            "generations": facts.generations,
+            "finished": facts.finished,
+            "aborted": facts.aborted,
+            "faults": dict(facts.faults),
+            "faults_active": [asdict(fault) for fault in self.settings.faults],
+        }
 
     def stop_accepting(self) -> None:
         """Close the listener; connections stay."""

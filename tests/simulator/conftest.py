@@ -165,7 +165,10 @@ def client() -> type[Client]:
 def wire() -> SimpleNamespace:
     """Recorded exchanges (``recorded``), requests (``post``) and what to compare (``split``)."""
 
-    def recorded(name: str) -> tuple[bytes, bytes]:
-        return (WIRE / f"{name}.req").read_bytes(), (WIRE / f"{name}.txt").read_bytes()
+    def answer(name: str) -> bytes:
+        return (WIRE / f"{name}.txt").read_bytes()
 
-    return SimpleNamespace(recorded=recorded, post=post, split=split)
+    def recorded(name: str) -> tuple[bytes, bytes]:
+        return (WIRE / f"{name}.req").read_bytes(), answer(name)
+
+    return SimpleNamespace(answer=answer, recorded=recorded, post=post, split=split)
