@@ -78,7 +78,10 @@ class Interpolation:
             raise _NoValue(
                 f"environment variable {name} is empty", f"write ${{{name}:-}} if that is meant"
             )
-        return _clean(value, f"environment variable {name}")
+        # os.environ smuggles undecodable bytes in as surrogates.
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            raise _NoValue(f"environment variable {name} is not UTF-8 text")
+        return value
 
     def _file(self, path: str) -> str:
         try:
@@ -91,11 +94,4 @@ class Interpolation:
         content = content.removesuffix("\n").removesuffix("\r")
         if not content:
             raise _NoValue(f"file '{path}' is empty")
-        return _clean(content, f"file '{path}'")
-
-
-def _clean(value: str, origin: str) -> str:
-    """The value, if it is text. ``os.environ`` smuggles undecodable bytes in as surrogates."""
-    if any("\ud800" <= char <= "\udfff" for char in value):
-        raise _NoValue(f"{origin} is not UTF-8 text")
-    return value
+        return content

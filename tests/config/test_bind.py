@@ -154,6 +154,7 @@ def test_an_empty_api_key_is_no_api_key(read):
             "workers must be a whole number or auto",
             "digits only, without separators or a leading 0",
         ),
+        ("retry: {attempts: auto}", 19, "retry.attempts", "attempts must be a whole number", None),
         ("workers: 0", 10, "workers", "workers must be at least 1", ""),
         ("workers: 33", 10, "workers", "workers must be at most 32", ""),
         ("limits: {body: 0}", 16, "limits.body", "body must be at least 1 byte", ""),

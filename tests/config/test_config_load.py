@@ -145,8 +145,10 @@ def test_a_file_without_settings_is_told(tmp_path, content):
 
 def test_a_byte_order_mark_does_not_move_the_columns(tmp_path):
     path = tmp_path / "c.yaml"
-    path.write_bytes(b"\xef\xbb\xbf" + SMALLEST.encode())
-    assert load(path).backends[0].id == "gpu:80"
+    path.write_bytes(b"\xef\xbb\xbflistn: 1\n" + SMALLEST.encode())
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert [(found.line, found.column) for found in caught.value.problems] == [(1, 1)]
 
 
 # Words that lead deep into the binder, mixed with what YAML gives a meaning to.

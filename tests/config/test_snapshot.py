@@ -64,6 +64,13 @@ def test_a_snapshot_that_lacks_a_setting_is_refused(field):
         decode(orjson.dumps(content))
 
 
+def test_a_snapshot_with_a_setting_more_is_refused():
+    content = orjson.loads(encode(Config()))
+    content["config"]["retry"]["budget"] = 1
+    with pytest.raises(SnapshotError):
+        decode(orjson.dumps(content))
+
+
 @pytest.mark.parametrize(
     "snapshot",
     [

@@ -210,6 +210,13 @@ def test_other_urls_are_refused(text):
         url(text)
 
 
+def test_a_password_in_a_url_is_told_where_to_go():
+    with pytest.raises(Malformed) as caught:
+        url("http://user:pw@gpu")
+    assert caught.value.reason == "must not hold a user name or password"
+    assert caught.value.hint == "put the key in api_key"
+
+
 @pytest.mark.parametrize(
     ("text", "authority"),
     [
