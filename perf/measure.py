@@ -21,7 +21,14 @@ import contestants
 import report
 from contestants import Contestant
 from report import Figures
-from steady_state import Cores, Shape, count_calls, measure_requests, measure_streams
+from steady_state import (
+    Cores,
+    Shape,
+    count_request_calls,
+    count_stream_calls,
+    measure_requests,
+    measure_streams,
+)
 
 _HERE = Path(__file__).resolve().parent
 _PORT = 18100  # the backend's; contestants get the ones behind it
@@ -32,21 +39,20 @@ def run_rounds(
     found: list[Contestant], shape: Shape, cores: Cores, rounds: int, strace: bool
 ) -> dict[str, dict[str, list[Figures]]]:
     """All rounds: figures by kind of load, contestant and round. The order turns each round."""
-    figures: dict[str, dict[str, list[Figures]]] = {"stream": {}, "request": {}}
+    figures: dict[str, dict[str, list[Figures]]] = {}
     for number in range(rounds):
         turn = number % len(found)
         for contestant in found[turn:] + found[:turn]:
-            run = f"r{number}{contestant.name}"
             print(f"round {number + 1}: {contestant.name}", file=sys.stderr, flush=True)
+            kinds = {"stream": measure_streams, "request": measure_requests}
+            if strace and contestant.command:
+                kinds |= {"stream calls": count_stream_calls, "request calls": count_request_calls}
             contestant.start(cores.proxy)
             try:
-                streams = measure_streams(contestant, shape, cores, run)
-                figures["stream"].setdefault(contestant.name, []).append(streams)
-                requests = measure_requests(contestant, shape, cores, run)
-                figures["request"].setdefault(contestant.name, []).append(requests)
-                if strace and contestant.process:
-                    counted = count_calls(contestant, shape, cores, run)
-                    figures.setdefault("calls", {}).setdefault(contestant.name, []).append(counted)
+                for kind, measure in kinds.items():
+                    run = f"r{number}{contestant.name}{kind.replace(' ', '')}"
+                    rounds_of = figures.setdefault(kind, {}).setdefault(contestant.name, [])
+                    rounds_of.append(measure(contestant, shape, cores, run))
             finally:
                 contestant.stop()
     return figures

@@ -13,10 +13,11 @@ TRANSFERS = ("read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto"
 
 
 class Usage(NamedTuple):
-    """Sums over a tree. ``system_share`` comes from 10 ms ticks, ``cpu_s`` from the scheduler."""
+    """Sums over processes. ``cpu_s`` comes from the scheduler, its parts from 10 ms ticks."""
 
     cpu_s: float
-    system_share: float
+    user_ticks: int
+    system_ticks: int
     rss: int  # bytes
 
 
@@ -43,7 +44,7 @@ def usage(pids: list[int]) -> Usage:
         for thread in Path(f"/proc/{pid}/task").iterdir()
     )
     pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
-    return Usage(nanoseconds / 1e9, system / max(1, user + system), pages * 4096)
+    return Usage(nanoseconds / 1e9, user, system, pages * 4096)
 
 
 def _stat(pid: int) -> list[str]:

@@ -16,6 +16,7 @@ class Figures(TypedDict, total=False):
     """One contestant in one round, one kind of load. Times in microseconds."""
 
     cpu_us: float  # user and system, all processes, per event or request
+    cpu_us_by_process: list[float]  # the started process first
     system_share: float  # of cpu_us
     core_share: float  # how full the proxy's core was, by the proxy
     per_second: float  # events or requests
@@ -25,7 +26,7 @@ class Figures(TypedDict, total=False):
     first_p50_us: int  # streams only: from request sent to first event
     first_p99_us: int
     rss_per_stream: float  # bytes
-    calls: float  # system calls per event
+    calls: float  # system calls per event or request
     transfers: float  # of these: reads and writes
     calls_by_name: dict[str, float]
     outcomes: dict[str, int]
@@ -57,10 +58,15 @@ _COLUMNS: dict[str, list[tuple[str, str, float, str]]] = {
         ("first p50 ms", "first_p50_us", 1000, ".2f"),
         ("KB/stream", "rss_per_stream", 1000, ".1f"),
     ],
-    "calls": [
+    "stream calls": [
         ("calls/event", "calls", 1, ".2f"),
         ("reads+writes/event", "transfers", 1, ".2f"),
         ("events/s", "per_second", 1, ".0f"),
+    ],
+    "request calls": [
+        ("calls/request", "calls", 1, ".2f"),
+        ("reads+writes/request", "transfers", 1, ".2f"),
+        ("requests/s", "per_second", 1, ".0f"),
     ],
     "request": [
         ("CPU us/request", "cpu_us", 1, ".1f"),

@@ -95,11 +95,15 @@ async def _keep_asking(load: Load, tally: Tally, number: int, start_us: int) -> 
             await requester.close()
             requester = None
         if requester is None:
-            _, requester = await loop.create_connection(
-                lambda first=asked: Requester(tally, load.address, load.run, first, load.size),  # type: ignore[misc]
-                load.host,
-                load.port,
-            )
+            try:
+                _, requester = await loop.create_connection(
+                    lambda first=asked: Requester(tally, load.address, load.run, first, load.size),  # type: ignore[misc]
+                    load.host,
+                    load.port,
+                )
+            except OSError as error:
+                tally.end(Outcome.RESET, str(error))
+                return
         if (early_us := due_us - now_us()) > 0:
             await asyncio.sleep(early_us / 1_000_000)
         asked += 1

@@ -73,9 +73,9 @@ def measure(contestant: Contestant, load: LoadProcess, seconds: float) -> Figure
     pids = processes.tree(contestant.process.pid) if contestant.process else []
     time.sleep(_SETTLE_S)
     load.mark()
-    before, at = processes.usage(pids), load.mark()
+    before, at = [processes.usage([pid]) for pid in pids], load.mark()
     time.sleep(seconds)
-    after, end = processes.usage(pids), load.mark()
+    after, end = [processes.usage([pid]) for pid in pids], load.mark()
     result = load.finish()
     count, elapsed = end["done"] - at["done"], end["at"] - at["at"]
     figures: Figures = {
@@ -87,14 +87,23 @@ def measure(contestant: Contestant, load: LoadProcess, seconds: float) -> Figure
         "why": result["why"],
     }
     if pids and count:
-        figures["cpu_us"] = (after.cpu_s - before.cpu_s) * 1e6 / count
-        figures["core_share"] = (after.cpu_s - before.cpu_s) / elapsed
-        figures["system_share"] = after.system_share
-        figures["rss_per_stream"] = after.rss
+        spent = [late.cpu_s - early.cpu_s for early, late in zip(before, after, strict=True)]
+        figures["cpu_us"] = sum(spent) * 1e6 / count
+        figures["cpu_us_by_process"] = [round(one * 1e6 / count, 2) for one in spent]
+        figures["core_share"] = sum(spent) / elapsed
+        figures["system_share"] = _system_share(before, after)
+        figures["rss_per_stream"] = sum(one.rss for one in after)
     if result["first_p50_us"]:
         figures["first_p50_us"] = result["first_p50_us"]
         figures["first_p99_us"] = result["first_p99_us"]
     return figures
+
+
+def _system_share(before: list[processes.Usage], after: list[processes.Usage]) -> float:
+    """The kernel's part of the CPU used between two moments."""
+    system = sum(one.system_ticks for one in after) - sum(one.system_ticks for one in before)
+    user = sum(one.user_ticks for one in after) - sum(one.user_ticks for one in before)
+    return system / max(1, user + system)
 
 
 def measure_streams(contestant: Contestant, shape: Shape, cores: Cores, run: str) -> Figures:
@@ -110,34 +119,42 @@ def measure_streams(contestant: Contestant, shape: Shape, cores: Cores, run: str
 
 def measure_requests(contestant: Contestant, shape: Shape, cores: Cores, run: str) -> Figures:
     """Many small requests on kept connections."""
-    arguments = ["--url", contestant.address, "--run", run, "--seconds"]
-    arguments += [str(shape.seconds + _SETTLE_S + _MARGIN_S)]
-    arguments += ["--connections", str(shape.connections), "--rate", str(shape.request_rate)]
-    figures = measure(contestant, LoadProcess(cores.others, arguments), shape.seconds)
+    load = LoadProcess(cores.others, _request_arguments(contestant, shape, run))
+    figures = measure(contestant, load, shape.seconds)
     figures.pop("rss_per_stream", None)
     return figures
 
 
-def count_calls(contestant: Contestant, shape: Shape, cores: Cores, run: str) -> Figures:
-    """System calls per event, at a tenth of the load: a traced process is a slow one."""
-    assert contestant.process is not None
+def count_stream_calls(contestant: Contestant, shape: Shape, cores: Cores, run: str) -> Figures:
+    """System calls per event, at a tenth of the streams: a traced process is a slow one."""
     gentle = replace(shape, streams=max(10, shape.streams // 10), seconds=_STRACE_S)
-    pids = processes.tree(contestant.process.pid)
-    load = LoadProcess(cores.others, _stream_arguments(contestant, gentle, run))
+    return _count_calls(contestant, cores, _stream_arguments(contestant, gentle, run))
+
+
+def count_request_calls(contestant: Contestant, shape: Shape, cores: Cores, run: str) -> Figures:
+    """System calls per request, at a tenth of the rate."""
+    rate = max(100, shape.request_rate // 10)
+    gentle = replace(shape, connections=10, request_rate=rate, seconds=_STRACE_S)
+    return _count_calls(contestant, cores, _request_arguments(contestant, gentle, run))
+
+
+def _count_calls(contestant: Contestant, cores: Cores, arguments: list[str]) -> Figures:
+    assert contestant.process is not None
+    load = LoadProcess(cores.others, arguments)
     time.sleep(_SETTLE_S)
-    counter = processes.CallCounter(pids)
+    counter = processes.CallCounter(processes.tree(contestant.process.pid))
     counter.start()
     before = load.mark()["done"]
     time.sleep(_STRACE_S)
-    events = load.mark()["done"] - before
+    done = load.mark()["done"] - before
     calls = counter.stop()
     result = load.finish()
-    by_name = {name: round(count / events, 3) for name, count in calls.items()}
+    by_name = {name: round(count / done, 3) for name, count in calls.items()}
     return {
-        "calls": sum(calls.values()) / events,
-        "transfers": sum(calls.get(name, 0) for name in processes.TRANSFERS) / events,
+        "calls": sum(calls.values()) / done,
+        "transfers": sum(calls.get(name, 0) for name in processes.TRANSFERS) / done,
         "calls_by_name": dict(sorted(by_name.items(), key=lambda item: -item[1])[:8]),
-        "per_second": events / _STRACE_S,
+        "per_second": done / _STRACE_S,
         "outcomes": result["outcomes"],
         "why": result["why"],
     }
@@ -148,4 +165,12 @@ def _stream_arguments(contestant: Contestant, shape: Shape, run: str) -> list[st
     return [
         *("--url", contestant.address, "--run", run, "--seconds", str(seconds)),
         *("--streams", str(shape.streams), "--rate", str(shape.rate)),
+    ]
+
+
+def _request_arguments(contestant: Contestant, shape: Shape, run: str) -> list[str]:
+    seconds = shape.seconds + _SETTLE_S + _MARGIN_S
+    return [
+        *("--url", contestant.address, "--run", run, "--seconds", str(seconds)),
+        *("--connections", str(shape.connections), "--rate", str(shape.request_rate)),
     ]

@@ -21,6 +21,7 @@ class Stream(asyncio.Protocol):
         self._tally = tally
         self._host = host
         self._sent_us = 0
+        self._transport: asyncio.Transport | None = None
         self.started = asyncio.get_running_loop().create_future()
         self.ended = asyncio.get_running_loop().create_future()
         self.closed = asyncio.get_running_loop().create_future()
@@ -57,6 +58,11 @@ class Stream(asyncio.Protocol):
         self._end(self._judge.finish(whole=False), self._judge.why)
         self.closed.set_result(None)
 
+    def refused(self, error: OSError) -> None:
+        """There was no connection."""
+        self._end(Outcome.RESET, str(error))
+        self.closed.set_result(None)
+
     def give_up(self) -> None:
         """The limit has passed: whatever has not ended hangs."""
         self._end(Outcome.HANG, f"{self._judge.seen} of {self._judge.plan.events} events")
@@ -68,7 +74,8 @@ class Stream(asyncio.Protocol):
         self.ended.set_result(None)
         if not self.started.done():
             self.started.set_result(None)
-        self._transport.close()
+        if self._transport is not None:
+            self._transport.close()
 
 
 async def run_streams(load: Load, tally: Tally) -> None:
@@ -80,7 +87,10 @@ async def run_streams(load: Load, tally: Tally) -> None:
         plan = Plan(load.run, number, events, load.rate)
         stream = Stream(plan, load.address, tally)
         streams.append(stream)
-        await loop.create_connection(lambda s=stream: s, load.host, load.port)  # type: ignore[misc]
+        try:
+            await loop.create_connection(lambda s=stream: s, load.host, load.port)  # type: ignore[misc]
+        except OSError as error:
+            stream.refused(error)
         await asyncio.sleep(_OPEN_PAUSE_S)
     limit = load.seconds + load.hang_s
     await asyncio.wait([stream.started for stream in streams], timeout=load.hang_s)
