@@ -80,13 +80,12 @@ def _with_results_behind_calls(messages: Sequence[Message]) -> Iterator[Message]
     results, moved = _results_of_calls(messages)
     due: list[int] = []
     for index, message in enumerate(messages):
-        if index in moved:
-            continue
-        if message["role"] != "assistant":
+        if message["role"] != "assistant":  # the turn of calls is over, by its results or not
             yield from (messages[result] for result in sorted(due))
             due.clear()
-        yield message
-        due += results.get(index, ())
+        if index not in moved:
+            yield message
+            due += results.get(index, ())
     yield from (messages[result] for result in sorted(due))
 
 

@@ -31,7 +31,9 @@ def text_part(text: str) -> Part:
 def document_text(text: str, title: str | None = None, context: str | None = None) -> str:
     """A document as the model reads it."""
     attributes = "".join(
-        f' {name}="{value}"' for name, value in (("title", title), ("context", context)) if value
+        f' {name}="{_quotable(value)}"'
+        for name, value in (("title", title), ("context", context))
+        if value
     )
     return f"<document{attributes}>\n{text}\n</document>"
 
@@ -128,3 +130,7 @@ def text_of_file(media_type: str, name: str, content: bytes) -> str | None:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
+
+
+def _quotable(text: str) -> str:
+    return text.replace('"', "'")
