@@ -43,8 +43,7 @@ class CallIds:
         if not backend_id:
             return self._unique(f"toolu_{base62(24, self._random)}")
         if not _PLAIN.match(backend_id) or backend_id.startswith(_REVERSIBLE):
-            text = urlsafe_b64encode(backend_id.encode("utf-8", "replace")).decode()
-            backend_id = _REVERSIBLE + text.rstrip("=")
+            backend_id = _wrapped(backend_id)
         return self._unique(backend_id)
 
     def _unique(self, candidate: str) -> str:
@@ -64,6 +63,12 @@ def backend_id(client_id: str) -> str:
         return client_id
     text = client_id[len(_REVERSIBLE) :]
     try:
-        return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+        original = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except ValueError:
         return client_id
+    return original if _wrapped(original) == client_id else client_id
+
+
+def _wrapped(original: str) -> str:
+    text = urlsafe_b64encode(original.encode()).decode()
+    return _REVERSIBLE + text.rstrip("=")
