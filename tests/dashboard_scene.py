@@ -72,11 +72,15 @@ def backend(name: str = "gpu-a", **changes: object) -> BackendView:
 
 
 def running(request_id: str = "r_live", **changes: object) -> RunningView:
-    plain = RunningView(request_id, NOW - 5, 5.0, Phase.DECODING, QWEN, "gpu-a", "open-webui", "chat")
+    plain = RunningView(
+        request_id, NOW - 5, 5.0, Phase.DECODING, QWEN, "gpu-a", "open-webui", "chat"
+    )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def finished(request_id: str = "r_done", ended_at: float = NOW - 2, **changes: object) -> FinishedView:
+def finished(
+    request_id: str = "r_done", ended_at: float = NOW - 2, **changes: object
+) -> FinishedView:
     """A streamed answer of 3 s by default: 0.5 s to the first token, then 2.5 s of decoding."""
     total = float(changes.pop("total_s", 3.0))  # type: ignore[arg-type]
     plain = FinishedView(
@@ -156,7 +160,9 @@ def busy(now: float = NOW, seed: int = 7) -> Scene:
 
 
 def _some_finished(chance: random.Random, now: float) -> FinishedView:
-    backend_id, speed = chance.choice([("gpu-a", 60), ("gpu-a", 58), ("gpu-b", 61), ("mac-studio", 22)])
+    backend_id, speed = chance.choice(
+        [("gpu-a", 60), ("gpu-a", 58), ("gpu-b", 61), ("mac-studio", 22)]
+    )
     prompt = int(chance.lognormvariate(7.6, 1.1))
     cached = int(prompt * chance.choice([0, 0.3, 0.75, 0.9]))
     output = int(chance.lognormvariate(5.2, 0.9)) + 2

@@ -4,6 +4,7 @@
   "use strict";
 
   const OFFLINE_AFTER_MS = 15000;
+  const POLL_MS = 5000;
   const TOAST_MS = 6000;
   const THEMES = ["", "dark", "light"];
   const WORDS = { on: "Live", retry: "Reconnecting", off: "Offline", paused: "Paused" };
@@ -46,6 +47,21 @@
   document.addEventListener("htmx:sse:before:connection", (event) => {
     if (event.detail.connection.attempt > 0) lost();
   });
+
+  // The very first connection is htmx's own request, which the extension does not repeat. While
+  // there is no stream, ask for the fragments themselves.
+  const refused = (event) => {
+    const live = event.detail.ctx?.sourceElement;
+    if (live?.id !== "live") return;
+    lost();
+    for (const name of live.dataset.fragments.split(" ")) {
+      window.htmx.ajax("GET", `/fragments/${name}`, { target: `#${name}`, swap: "innerMorph" });
+    }
+    setTimeout(restart, POLL_MS);
+  };
+
+  document.addEventListener("htmx:response:error", refused);
+  document.addEventListener("htmx:error", refused);
 
   // A new program or new files behind the same address: the page is of the old one. Once per
   // tab and identity, so that two programs taking turns cannot make it reload for ever.

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any
 
 import h11
@@ -19,6 +20,7 @@ from multiproxy.errors import (
     MethodNotAllowed,
     ProxyError,
     RequestTimeout,
+    UnsupportedTransferCoding,
 )
 from multiproxy.supervisor.dashboard.admission import Admission
 from multiproxy.supervisor.dashboard.messages import (
@@ -129,6 +131,8 @@ class Connection:
         except h11.RemoteProtocolError as error:
             if error.error_status_hint == HeadTooLarge.status:
                 raise HeadTooLarge("The request's head is too large.") from error
+            if error.error_status_hint == UnsupportedTransferCoding.status:
+                raise UnsupportedTransferCoding("Only chunked is understood.") from error
             raise BadFraming("This is not a well-formed HTTP/1.1 request.") from error
 
     async def _event(self) -> Any:
@@ -185,7 +189,8 @@ class Connection:
 
     def _head(self, status: int, *headers: tuple[str, str]) -> h11.Response:
         date = ("Date", formatdate(usegmt=True))
-        return h11.Response(status_code=status, headers=[date, *headers, *ALWAYS])
+        reason = HTTPStatus(status).phrase
+        return h11.Response(status_code=status, reason=reason, headers=[date, *headers, *ALWAYS])
 
     async def _send(self, response: Response) -> None:
         self._write(
@@ -254,6 +259,8 @@ class Connection:
 
     async def _finish(self) -> None:
         """Ends our side and waits, bounded, for the client to read what it was sent."""
+        self._writer.transport.set_write_buffer_limits(high=0)
+        await self._drain()  # everything is with the kernel
         self._writer.write_eof()
         try:
             async with asyncio.timeout(LINGER_S):

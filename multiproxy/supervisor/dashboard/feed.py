@@ -42,6 +42,9 @@ class Look:
 # Renders the fragments of one look, HTML by name; only the fast ones when the flag is set.
 Render = Callable[[Look, bool], Mapping[str, str]]
 
+# Begins a tick: all its looks are rendered from one state of the system.
+Begin = Callable[[], Render]
+
 
 def event(name: str, data: Mapping[str, object]) -> bytes:
     """A named event with JSON, which never contains a line break."""
@@ -117,13 +120,13 @@ class Feed:
 
     def __init__(
         self,
-        render: Render,
+        begin: Begin,
         identity: Mapping[str, str],
         *,
         tick_s: float = FAST_TICK_S,
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
-        self._render = render
+        self._begin = begin
         self._identity = identity
         self._tick_s = tick_s
         self._keep_alive_s = keep_alive_s
@@ -144,7 +147,7 @@ class Feed:
         if len(self._seats) >= MAX_SEATS:
             raise FeedFull
         seat = LiveSeat(self, look, self._keep_alive_s)
-        fragments = self._render(look, False)
+        fragments = self._begin()(look, False)
         seat.offer(RETRY + event("mp:hello", self._identity) + partials(fragments, self._id()))
         seat.sent = dict(fragments)
         seat.dirty = False
@@ -174,13 +177,14 @@ class Feed:
         fast_only = self._ticks % TICKS_PER_ROUND != 0
         rendered: dict[Look, Mapping[str, str]] = {}
         messages: dict[tuple[Look, tuple[str, ...]], bytes] = {}
+        render = self._begin()
         announced, self._announced = self._announced, b""
         for seat in self._seats:
             if seat.dirty and (fast_only or not seat.is_free):
                 continue  # only a full round can make it whole again
             look = seat.look
             if look not in rendered:
-                rendered[look] = self._render(look, fast_only)
+                rendered[look] = render(look, fast_only)
             fragments = rendered[look]
             changed = tuple(
                 name

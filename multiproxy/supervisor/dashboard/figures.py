@@ -45,10 +45,12 @@ def edge(
     """The upper line of a band, only where the band has a height: a dead series draws none."""
     step = width / max(1, len(upper) - 1)
     parts, pen = [], "M"
-    for i, (total, value) in enumerate(zip(upper, own, strict=True)):
-        if value > 0:
+    for i, total in enumerate(upper):
+        if any(own[max(0, i - 1) : i + 2]):
             parts.append(f"{pen}{short(i * step)} {short(height * (1 - total / top))}")
-        pen = "L" if value > 0 else "M"
+            pen = "L"
+        else:
+            pen = "M"
     return "".join(parts)
 
 
@@ -68,8 +70,8 @@ def heat(columns: Sequence[Sequence[int]], width: float, height: float) -> list[
     """One path per level 1..5 by the square root of the count; row 0 is at the bottom."""
     gap = 1.4
     cell_w, cell_h = width / len(columns), height / len(columns[0])
-    # A scale of at least 4 keeps single requests pale when there are few of them.
-    peak = max(4, max(max(column) for column in columns))
+    # A scale of at least 9 keeps single requests pale when there are few of them.
+    peak = max(9, max(max(column) for column in columns))
     paths: dict[int, list[str]] = {}
     for x, column in enumerate(columns):
         for y, count in enumerate(column):

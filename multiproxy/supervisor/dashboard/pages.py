@@ -15,8 +15,6 @@ from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
 from multiproxy.supervisor.dashboard.views import Provider
 
-SHARED_FOR_S = 0.1  # a tick renders all looks within this time, from one snapshot
-
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
@@ -56,41 +54,20 @@ PAGES = (
     ),
 )
 
+BY_NAME = {page.name: page for page in PAGES}
 
-class Renderer:
-    """Looks become HTML. ``now`` is Unix time; not for use from several threads."""
 
-    def __init__(
-        self,
-        env: Environment,
-        provider: Provider,
-        frame: Mapping[str, object],
-        now: Callable[[], float] = time.time,
-    ) -> None:
+class Moment:
+    """The system at one moment, as HTML. Everything asked of it shows the same state."""
+
+    def __init__(self, env: Environment, frame: Mapping[str, object], snapshot: Snapshot) -> None:
         """``frame`` are the variables of every page that never change."""
         self._env = env
-        self._provider = provider
         self._frame = frame
-        self._now = now
-        self._pages = {page.name: page for page in PAGES}
-        self._snapshot = Snapshot(provider, float("-inf"))
-
-    def fragments(self, look: Look, fast_only: bool) -> dict[str, str]:
-        snapshot = self._current()
-        return {
-            fragment.name: self._fragment(fragment, look, snapshot)
-            for fragment in self._pages[look.page].fragments
-            if fragment.fast or not fast_only
-        }
-
-    def fragment(self, name: str, look: Look) -> str:
-        for fragment in self._pages[look.page].fragments:
-            if fragment.name == name:
-                return self._fragment(fragment, look, self._current())
-        raise KeyError(name)
+        self._snapshot = snapshot
 
     def page(self, look: Look, theme: str) -> str:
-        page = self._pages[look.page]
+        page = BY_NAME[look.page]
         return self._env.get_template(f"{page.name}.html").render(
             self._frame,
             page=page,
@@ -99,17 +76,37 @@ class Renderer:
             html=self.fragments(look, False),
         )
 
+    def fragments(self, look: Look, fast_only: bool) -> dict[str, str]:
+        return {
+            fragment.name: self.fragment(fragment, look)
+            for fragment in BY_NAME[look.page].fragments
+            if fragment.fast or not fast_only
+        }
+
+    def fragment(self, fragment: Fragment, look: Look) -> str:
+        template = self._env.get_template(f"fragments/{fragment.name}.html")
+        return template.render(fragment.data(self._snapshot), zone=look.zone)
+
+
+class Renderer:
+    """Makes moments. ``now`` is Unix time."""
+
+    def __init__(
+        self,
+        env: Environment,
+        provider: Provider,
+        frame: Mapping[str, object],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._env = env
+        self._provider = provider
+        self._frame = frame
+        self._now = now
+
+    def moment(self) -> Moment:
+        return Moment(self._env, self._frame, Snapshot(self._provider, self._now()))
+
     def error(self, status: int, title: str, text: str, theme: str) -> str:
         return self._env.get_template("error.html").render(
             self._frame, status=status, title=title, text=text, theme=theme
         )
-
-    def _fragment(self, fragment: Fragment, look: Look, snapshot: Snapshot) -> str:
-        template = self._env.get_template(f"fragments/{fragment.name}.html")
-        return template.render(fragment.data(snapshot), zone=look.zone)
-
-    def _current(self) -> Snapshot:
-        now = self._now()
-        if not 0 <= now - self._snapshot.now < SHARED_FOR_S:
-            self._snapshot = Snapshot(self._provider, now)
-        return self._snapshot

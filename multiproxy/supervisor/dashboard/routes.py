@@ -10,7 +10,7 @@ from multiproxy.errors import MethodNotAllowed, NotAllowed, NotFound, ProxyError
 from multiproxy.supervisor.dashboard.feed import Feed, FeedFull, Look, query_of
 from multiproxy.supervisor.dashboard.formats import known_zone
 from multiproxy.supervisor.dashboard.messages import EventStream, Request, Response
-from multiproxy.supervisor.dashboard.pages import PAGES, Page, Renderer
+from multiproxy.supervisor.dashboard.pages import PAGES, Fragment, Page, Renderer
 from multiproxy.supervisor.dashboard.static import StaticFiles
 from multiproxy.supervisor.dashboard.views import Provider
 
@@ -52,9 +52,7 @@ class Routes:
             self._get[page.path] = partial(self._page, page)
             self._get[f"/live/{page.name}"] = partial(self._live, page)
             for fragment in page.fragments:
-                self._get[f"/fragments/{fragment.name}"] = partial(
-                    self._fragment, page, fragment.name
-                )
+                self._get[f"/fragments/{fragment.name}"] = partial(self._fragment, page, fragment)
         self._static = static.routes
 
     async def __call__(self, request: Request) -> Response | EventStream:
@@ -83,11 +81,12 @@ class Routes:
     # -- pages -------------------------------------------------------------------------------
 
     async def _page(self, page: Page, request: Request) -> Response:
-        html = self._renderer.page(_look(page, request), _theme(request))
+        html = self._renderer.moment().page(_look(page, request), _theme(request))
         return Response(body=html.encode())
 
-    async def _fragment(self, page: Page, name: str, request: Request) -> Response:
-        return Response(body=self._renderer.fragment(name, _look(page, request)).encode())
+    async def _fragment(self, page: Page, fragment: Fragment, request: Request) -> Response:
+        html = self._renderer.moment().fragment(fragment, _look(page, request))
+        return Response(body=html.encode())
 
     async def _live(self, page: Page, request: Request) -> Response | EventStream:
         try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from multiproxy.supervisor.dashboard.admission import Admission
 from multiproxy.supervisor.dashboard.connection import Connection
-from multiproxy.supervisor.dashboard.feed import FAST_TICK_S, Feed, Look
+from multiproxy.supervisor.dashboard.feed import FAST_TICK_S, Feed, Render
 from multiproxy.supervisor.dashboard.pages import Renderer
 from multiproxy.supervisor.dashboard.routes import Routes, new_token
 from multiproxy.supervisor.dashboard.static import StaticFiles, find_web
@@ -55,7 +55,7 @@ class Dashboard:
         self._now = now
         self._renderer = Renderer(environment(web / "templates"), provider, frame, now)
         identity = {"boot": boot_id, "assets": static.assets, "version": version}
-        self.feed = Feed(self._render, identity, tick_s=tick_s)
+        self.feed = Feed(self._begin, identity, tick_s=tick_s)
         self._routes = Routes(provider, self._renderer, self.feed, static, token)
         self._admission = Admission(allowed_hosts)
         self._connections: set[asyncio.Task[None]] = set()
@@ -91,10 +91,9 @@ class Dashboard:
             task.cancel()
         await asyncio.gather(self._ticking, *self._connections, return_exceptions=True)
 
-    def _render(self, look: Look, fast_only: bool) -> dict[str, str]:
-        if not fast_only:
-            self._announce_events()
-        return self._renderer.fragments(look, fast_only)
+    def _begin(self) -> Render:
+        self._announce_events()
+        return self._renderer.moment().fragments
 
     def _announce_events(self) -> None:
         """Tells viewers what happened since the last look, unless it is old by now."""

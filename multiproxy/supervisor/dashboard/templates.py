@@ -1,5 +1,6 @@
 """The Jinja environment: everything is text until a template says otherwise."""
 
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -21,8 +22,9 @@ FILTERS = (
 )
 
 
+@cache
 def environment(folder: Path) -> Environment:
-    """Templates are read once: a restart shows a changed one."""
+    """One per folder and process. Templates are read once: a restart shows a changed one."""
     env = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,

@@ -1,0 +1,177 @@
+"""Templates with nothing, with everything, and with markup in every field."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from dashboard_scene import NOW, Scene, backend, busy, finished, hostile, running
+
+from multiproxy.supervisor.dashboard.feed import Look
+from multiproxy.supervisor.dashboard.pages import PAGES, Renderer
+from multiproxy.supervisor.dashboard.static import find_web
+from multiproxy.supervisor.dashboard.templates import environment
+from multiproxy.supervisor.dashboard.views import BackendState, HealthView, Outcome, Phase
+
+FRAME = {
+    "static": lambda name: f"/static/{name}",
+    "bundle": "htmx.js",
+    "version": "0.1.0",
+    "boot": "b",
+    "assets": "a",
+    "token": "t",
+}
+PAYLOADS = [
+    "<script>alert(1)</script>",
+    "\"'><img src=x onerror=alert(1)>",
+    "</hx-partial><script>alert(1)</script>",
+    "{{ 7 * 7 }}",
+    "\u202e\x00\x1b[31m",
+]
+VOID = {"meta", "link", "input", "br", "img", "path", "rect"}
+
+
+class Structure(HTMLParser):
+    """Elements, ids and attributes of a page; fails on tags that do not close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.ids += [value for name, value in attrs if name == "id"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def render(scene: Scene, page: str = "overview", theme: str = "") -> str:
+    renderer = Renderer(environment(find_web() / "templates"), scene, FRAME, scene.clock)
+    return renderer.moment().page(Look(page, zone=""), theme)
+
+
+def structure(html: str) -> Structure:
+    parser = Structure()
+    parser.feed(html)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+def every_state() -> Scene:
+    """A row of every kind, with and without the numbers that may be unknown."""
+    scene = Scene()
+    scene.backend_list = [backend(state, state=state) for state in BackendState]
+    scene.backend_list += [
+        backend(f"bare-{state}", address="h:1", state=state, models=(), slots_total=None,
+                context_size=None, last_check_at=None, last_check_s=None, since=None, detail="")
+        for state in BackendState
+    ]  # fmt: skip
+    scene.backend_list.append(backend("many", slots_total=64, models=("a", "b", "c")))
+    scene.running_list = [running(f"r{i}", phase=phase) for i, phase in enumerate(Phase)]
+    scene.finished_list = [finished(f"f{i}", outcome=kind) for i, kind in enumerate(Outcome)]
+    scene.state = HealthView(10.0, 1, 2, "c.yaml", "", False, None, "line 1: no", ("Disk full.",))
+    return scene
+
+
+SCENES = {"empty": Scene, "busy": busy, "every state": every_state}
+
+
+@pytest.mark.parametrize("page", [page.name for page in PAGES])
+@pytest.mark.parametrize("name", SCENES)
+def test_every_page_is_well_formed_and_strict(name, page):
+    parsed = structure(render(SCENES[name](), page))
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert "style" not in parsed.attributes
+    assert "style" not in parsed.tags
+    assert not [name for name in parsed.attributes if name.startswith("on")]
+    assert not [name for name in parsed.attributes if name.startswith("hx-on")]
+
+
+def test_scripts_are_files_of_ours_and_nothing_is_inline():
+    html = render(busy())
+    assert re.findall(r"<script[^>]*>", html) == [
+        '<script defer src="/static/htmx.js">',
+        '<script defer src="/static/app.js">',
+    ]
+    assert re.findall(r"<script[^>]*>([^<]+)", html) == []
+    assert "http://" not in html.replace("http://127.0.0.1:8001", "")
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_markup_from_outside_is_text_everywhere(payload):
+    plain = every_state()
+    scene = every_state()
+    scene.backend_list = [hostile(view, payload) for view in plain.backend_list]
+    scene.running_list = [hostile(view, payload) for view in plain.running_list]
+    scene.finished_list = [hostile(view, payload) for view in plain.finished_list]
+    scene.state = hostile(plain.state, payload)
+    html = render(scene)
+    parsed = structure(html)
+    assert parsed.tags.count("script") == 2
+    assert parsed.tags.count("img") == 0
+    assert "<script>alert" not in html
+    assert "49" not in re.findall(r">49<", html)
+
+
+def test_every_fragment_of_a_page_is_inside_the_element_with_its_name():
+    html = render(busy())
+    for fragment in PAGES[0].fragments:
+        assert html.count(f'id="{fragment.name}"') == 1
+
+
+def test_a_busy_page_shows_the_numbers():
+    html = render(busy())
+    for text in ("3 of 5 backends serving", "7 requests in flight", "31,870", "Queued, 2nd",
+                 "gpu-c is not answering.", "58 %", "Prefill 62 %", "200, retried"):  # fmt: skip
+        assert text in html
+
+
+def test_an_empty_page_says_what_to_do():
+    html = render(Scene())
+    assert "No backends yet" in html
+    assert "Waiting for the first request" in html
+    assert "NaN" not in html and "None" not in html
+
+
+def test_the_suggested_request_survives_a_hostile_model_name():
+    scene = Scene(backend_list=[backend(models=("a'; rm -rf / #</code>",))])
+    html = render(scene)
+    assert r"\u0027; rm -rf / #\u003c/code\u003e" in html
+
+
+@pytest.mark.parametrize("theme", ["", "light", "dark"])
+def test_the_theme_is_known_before_the_first_paint(theme):
+    attribute = f' data-theme="{theme}"' if theme else ""
+    assert f'<html lang="en"{attribute}>' in render(Scene(), theme=theme)
+
+
+def test_without_javascript_the_page_reloads_itself():
+    html = render(Scene())
+    assert '<noscript><meta http-equiv="refresh" content="10"></noscript>' in html
+
+
+def test_a_moment_is_one_state_for_all_its_fragments():
+    scene = busy()
+    renderer = Renderer(environment(find_web() / "templates"), scene, FRAME, scene.clock)
+    moment = renderer.moment()
+    first = moment.fragments(Look("overview"), False)
+    scene.running_list, scene.now = [], NOW + 5
+    assert moment.fragments(Look("overview"), False) == first
+    assert renderer.moment().fragments(Look("overview"), False) != first
+
+
+def test_only_fast_fragments_are_rendered_between_rounds():
+    renderer = Renderer(environment(find_web() / "templates"), busy(), FRAME, lambda: NOW)
+    assert set(renderer.moment().fragments(Look("overview"), True)) == {"running", "finished"}
+
+
+def test_the_whole_page_is_small():
+    assert len(render(busy())) < 80_000
