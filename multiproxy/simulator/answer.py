@@ -152,6 +152,7 @@ class StreamAnswer(Answer):
             return
         if not self._has_head:
             self._has_head = True
+            self.ping_interval = generation.order.body.get("sse_ping_interval", self.ping_interval)
             self.connection.begin_stream()
         beginning = self.form.beginning(generation)
         if beginning:

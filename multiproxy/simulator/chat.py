@@ -90,8 +90,10 @@ class ChatForm:
         if self._rich or generation.decoded == 1:
             payload = self._first_or_rich(generation, token)
         else:
-            before = self._before[generation.order.index]
-            payload = b"%b%b%b" % (before, token.delta, self._after)
+            # One format, no copy of the payload.
+            before, delta, after = self._before[generation.order.index], token.delta, self._after
+            size = len(before) + len(delta) + len(after)
+            return b"%x\r\n%b%b%b\r\n" % (size, before, delta, after)
         return b"%x\r\n%b\r\n" % (len(payload), payload)
 
     def _first_or_rich(self, generation: Generation, token: Token) -> bytes:

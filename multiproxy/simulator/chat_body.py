@@ -33,7 +33,8 @@ class ChatBody:
     def __init__(self, body: dict[str, Any], settings: Settings) -> None:
         self.body = body
         self.settings = settings
-        self.tools: list[dict[str, Any]] = body.get("tools") or []
+        tools = body.get("tools")
+        self.tools: list[dict[str, Any]] = tools if isinstance(tools, list) else []
         self._check()
         self.messages: list[dict[str, Any]] = body["messages"]
         self.choices = int(body.get("n") or 1)
@@ -76,14 +77,14 @@ class ChatBody:
         choice = body.get("tool_choice")
         if isinstance(choice, str) and choice not in ("auto", "none", "required"):
             raise Refusal(400, f"Invalid tool_choice: {choice}")
-        kind = (body.get("response_format") or {}).get("type", "text")
+        kind = _object(body.get("response_format")).get("type", "text")
         if kind not in ("text", "json_object", "json_schema"):
             raise Refusal(
                 400, f'response_format type must be one of "text" or "json_object", but got: {kind}'
             )
 
     def _thinks(self) -> bool:
-        arguments = self.body.get("chat_template_kwargs") or {}
+        arguments = _object(self.body.get("chat_template_kwargs"))
         wanted = bool(arguments.get("enable_thinking", self.settings.reasoning))
         return wanted and self.body.get("reasoning_effort") != "none"
 
@@ -149,8 +150,8 @@ class ChatBody:
             calls = [(t["function"]["name"], arguments_for(t, chance)) for t in called]
             opening = islice(text.speak(chance, endless=True), 3)
             return chain(thoughts, opening, tool_calls(calls, chance))
-        form = self.body.get("response_format") or {}
-        schema = self.body.get("json_schema") or (form.get("json_schema") or {}).get("schema")
+        form = _object(self.body.get("response_format"))
+        schema = self.body.get("json_schema") or _object(form.get("json_schema")).get("schema")
         if schema or form.get("type") == "json_object":
             shape = schema or {"type": "object", "properties": {"ok": {"type": "boolean"}}}
             # The first token of constrained output is still inside the parser.
@@ -171,12 +172,17 @@ class ChatBody:
     def _called(self, asked: str) -> list[dict[str, Any]]:
         """Return the tools that this answer calls: those the user names, or a required one."""
         choice = self.body.get("tool_choice", "auto")
-        tools = [t for t in self.tools if isinstance(t.get("function"), dict)]
+        tools = [tool for tool in self.tools if _object(_object(tool).get("function"))]
         answered = self.messages[-1:] and self.messages[-1].get("role") == "tool"
         if choice == "none" or not tools or (answered and choice == "auto"):
             return []  # after a tool's result an agent wants words, not the call again
         if isinstance(choice, dict):
-            wanted = (choice.get("function") or {}).get("name")
+            wanted = _object(choice.get("function")).get("name")
             return [tool for tool in tools if tool["function"].get("name") == wanted]
         named = [tool for tool in tools if str(tool["function"].get("name")) in asked]
         return named or (tools[:1] if choice == "required" else [])
+
+
+def _object(value: object) -> dict[str, Any]:
+    """Return ``value`` if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}

@@ -24,6 +24,8 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER with 0 s: close sends RST
 # What cpp-httplib takes: bytes of a target, fields, bytes of a field.
 _TARGET_LIMIT, _FIELDS_LIMIT, _FIELD_LIMIT = 32700, 100, 8186
 
+_ONE_SEND = 16384  # a body from here on does not go out with its head
+
 
 class Connection(asyncio.Protocol):
     """Serves one request after the other; pipelined ones wait for their turn.
@@ -181,7 +183,11 @@ class Connection(asyncio.Protocol):
         )
         if request.method == "HEAD":
             head, body = head[:-2] + b"Accept-Ranges: bytes\r\n\r\n", b""
-        self.send(head + body)
+        if len(body) < _ONE_SEND:
+            self.send(head + body)
+        else:
+            self.send(head)
+            self.send(body)
         self.done()
 
     def begin_stream(self) -> None:

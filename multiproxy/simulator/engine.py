@@ -88,6 +88,7 @@ class Engine:
             self.clock.at(ready, self._admit_at)
         else:
             self._admit()
+        self.facts.deferred += generation in self.waiting
 
     def release(self, generation: Generation, *, aborted: bool) -> None:
         """Free the slot of an ended generation (``Generation`` calls this once)."""
@@ -130,22 +131,21 @@ class Engine:
         self._admit()
 
     def _admit(self) -> None:
-        if self.halted:
-            return
+        idle = [slot for slot in self.slots if slot.running is None]
         for generation in list(self.waiting):
-            slot = self._choose(generation)
+            if not idle or self.halted:
+                return
+            slot = self._choose(generation, idle)
             if slot is not None:
+                idle.remove(slot)
                 self.waiting.remove(generation)
                 self._launch(generation, slot)
 
-    def _choose(self, generation: Generation) -> Slot | None:
+    def _choose(self, generation: Generation, idle: list[Slot]) -> Slot | None:
         pinned = generation.order.body.get("id_slot")
         if isinstance(pinned, int) and pinned >= 0:
             slot = self.slots[pinned % len(self.slots)]
-            return slot if slot.running is None else None
-        idle = [slot for slot in self.slots if slot.running is None]
-        if not idle:
-            return None
+            return slot if slot in idle else None
         prompt = generation.order.prompt.encode()
         best = max(idle, key=lambda slot: common_prefix(slot.memory, prompt))
         if common_prefix(best.memory, prompt) > SIMILAR * len(prompt):

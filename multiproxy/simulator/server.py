@@ -106,7 +106,7 @@ class Server:
         """Return the facts as JSON has them, without bodies."""
         facts = self.facts
         return {
-            "connections": facts.connections,
+            "connections": list(facts.connections),
             "open_connections": facts.open_connections,
             "requests": dict(facts.requests),
             "generations": facts.generations,

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import orjson
 import pytest
+import uvloop
 
 from multiproxy.simulator import Server, Settings, start
 
@@ -135,6 +136,14 @@ class Client:
         answer = await self.answer(post(body, path))
         lines = re.findall(rb"^data: ([{n].*)$", answer, re.MULTILINE)
         return [orjson.loads(line) for line in lines]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], Any]]:
+    """Run what depends on transports on both loops that a simulator may own."""
+    factories: dict[str, Callable[[], Any]] = {"asyncio": asyncio.new_event_loop}
+    if item.path.stem in ("test_simulated_connections", "test_simulated_faults"):
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
 
 
 Simulate = Callable[..., Awaitable[Server]]
