@@ -1,0 +1,179 @@
+"""Whatever a backend sends, the Responses stream that comes of it is legal."""
+
+import json
+from random import Random
+from typing import Any
+
+import chat_notation as chat
+import orjson
+import pytest
+import recordings
+from dialects.responses_grammar import Told, check
+from dialects.responses_run import emitter, fold, normalised, run, turn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+TOOLS = [
+    {"type": "function", "name": "f"},
+    {"type": "custom", "name": "patch"},
+    {"type": "shell"},
+    {"type": "namespace", "name": "ns", "tools": [{"type": "function", "name": "member"}]},
+]
+TURNS = [
+    turn(tools=TOOLS),
+    turn(tools=TOOLS, reasoning={"summary": "auto"}, include=["reasoning.encrypted_content"]),
+    turn(tools=TOOLS, parallel_tool_calls=False),
+]
+
+texts = st.text(min_size=1, max_size=6)
+names = st.sampled_from(["", "f", "patch", "shell", "ns__member", "member", "unknown"])
+arguments = st.one_of(
+    st.text(alphabet='{}[]":,\\ainpu123', max_size=8),
+    st.sampled_from(['{"input":"', 'a\\n"}', "{}", '{"commands":["ls"]}', '{"x":{', "}}", ""]),
+)
+fragments = st.builds(
+    chat.fragment,
+    st.one_of(st.none(), st.integers(0, 2)),
+    st.one_of(st.none(), st.sampled_from(["c0", "c1", "c2"])),
+    names,
+    arguments,
+)
+chunks = st.one_of(
+    st.builds(chat.text, texts),
+    st.builds(chat.reasoning, texts),
+    st.builds(chat.refusal, texts),
+    st.builds(lambda some: chat.calls(*some), st.lists(fragments, min_size=1, max_size=3)),
+    st.just(chat.ROLE),
+    st.just(chat.progress(10, 4, 6)),
+    st.just(b": comment\n\n"),
+)
+endings = st.one_of(
+    st.builds(
+        lambda reason: chat.finish(reason) + chat.usage() + chat.DONE,
+        st.sampled_from(["stop", "tool_calls", "length", "content_filter", "other"]),
+    ),
+    st.sampled_from([b"", chat.DONE, chat.ERROR, chat.finish() + chat.ERROR]),
+)
+
+
+def told_text(answer: Told, kind: str) -> str:
+    """All text of the message parts of one type."""
+    return "".join(
+        part.get("text", part.get("refusal"))
+        for item in answer.output
+        if item["type"] == "message"
+        for part in item["content"]
+        if part["type"] == kind
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(chunks, max_size=12), endings, st.integers(0, 2), st.integers(0, 1 << 16))
+def test_legal_chunks_give_a_legal_stream(
+    body: list[bytes], ending: bytes, which: int, seed: int
+) -> None:
+    a_turn = TURNS[which]
+    stream = b"".join(body) + ending
+    whole = run(emitter(a_turn), [stream])
+    assert run(emitter(a_turn), chat.cuts(stream, seed)) == whole
+    answer = check(whole)
+    if answer.end["status"] != "failed":
+        folded = orjson.loads(run(fold(a_turn), [stream]))
+        assert normalised(folded) == normalised(answer.end)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.one_of(st.builds(lambda t: ("text", t), texts),
+                          st.builds(lambda t: ("refusal", t), texts)), max_size=10))  # fmt: skip
+def test_no_word_of_a_message_is_lost(said: list[tuple[str, str]]) -> None:
+    stream = b"".join(getattr(chat, kind)(piece) for kind, piece in said)
+    answer = check(run(emitter(), [chat.ROLE + stream + chat.finish() + chat.DONE]))
+    expected = "".join(piece for kind, piece in said if kind == "text")
+    told = told_text(answer, "output_text")
+    # White space that nothing follows but a refusal or the end is no text.
+    assert told == expected or told.strip() == expected.strip()
+    refusals = "".join(piece for kind, piece in said if kind == "refusal")
+    assert told_text(answer, "refusal") == refusals
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.dictionaries(texts, st.one_of(texts, st.integers(), st.booleans()), max_size=4),
+       st.integers(0, 1 << 16))  # fmt: skip
+def test_arguments_come_through_whole_however_they_are_cut(
+    value: dict[str, Any], seed: int
+) -> None:
+    raw = orjson.dumps(value).decode()
+    random = Random(seed)
+    stream = chat.ROLE + chat.call(0, "c0", "f", "")
+    position = 0
+    while position < len(raw):
+        size = random.randint(1, 5)
+        stream += chat.call(0, arguments=raw[position : position + size])
+        position += size
+    answer = check(run(emitter(TURNS[0]), [stream + chat.finish("tool_calls") + chat.DONE]))
+    assert orjson.loads(answer.output[0]["arguments"]) == value
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.text(max_size=20), st.booleans(), st.integers(0, 1 << 16))
+def test_a_custom_input_comes_through_whole_however_it_is_cut(
+    words: str, ascii_only: bool, seed: int
+) -> None:
+    raw = json.dumps({"input": words}, ensure_ascii=ascii_only)
+    random = Random(seed)
+    stream = chat.ROLE + chat.call(0, "c0", "patch", "")
+    position = 0
+    while position < len(raw):
+        size = random.randint(1, 5)
+        stream += chat.call(0, arguments=raw[position : position + size])
+        position += size
+    answer = check(run(emitter(TURNS[0]), [stream + chat.finish("tool_calls") + chat.DONE]))
+    assert answer.output[0]["input"] == answer.deltas(0) == words
+
+
+def mutated(stream: bytes, random: Random) -> bytes:
+    """``stream`` with one to four mistakes in it."""
+    data = bytearray(stream)
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(len(data) + 1)
+        match random.randrange(6):
+            case 0:
+                del data[at : at + random.choice((1, 5, 100))]
+            case 1:
+                data[at:at] = random.randbytes(random.choice((1, 3, 9)))
+            case 2:
+                data[at : at + 1] = bytes([random.randrange(256)])
+            case 3:
+                data[at:at] = data[at : at + random.choice((10, 200))]
+            case 4:
+                data[at:at] = random.choice(
+                    (b"\n\n", b"data: ", b"null", b'{"', b"\r", b"[DONE]", b'"error":{},', b"[]")
+                )
+            case 5:
+                del data[at:]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_mutated_streams_never_raise_and_never_give_an_illegal_stream(seed: int) -> None:
+    random = Random(seed)
+    everything = (
+        chat.ROLE + chat.progress(9, 3, 6) + chat.reasoning("r") + chat.text("Hello 🙂")
+        + chat.refusal("no") + chat.call(0, "c0", "f", '{"x":') + chat.call(1, "c1", "patch", "")
+        + chat.call(0, arguments='"1"}') + chat.call(1, arguments='{"input":"a\\nb"}')
+        + chat.finish("tool_calls", __verbose=chat.verbose("eos")) + chat.usage() + chat.DONE
+    )  # fmt: skip
+    sources = [
+        everything,
+        recordings.body("chat.stream.include_usage"),
+        recordings.body("chat.stream.think.tools-required"),
+        recordings.body("chat.stream.logprobs"),
+    ]
+    for _ in range(60):
+        stream = mutated(random.choice(sources), random)
+        a_turn = random.choice(TURNS)
+        whole = run(emitter(a_turn), chat.cuts(stream, random.randrange(1 << 16)))
+        assert run(emitter(a_turn), [stream]) == whole
+        answer = check(whole)
+        if answer.end["status"] != "failed":
+            orjson.loads(run(fold(a_turn), [stream]))
