@@ -60,7 +60,7 @@ _PREFILL = re.compile(r"prefill is incompatible with enable_thinking", _F)
 _TEMPLATE = re.compile(
     r"Jinja|template|must be at the beginning|roles must alternate"
     r"|Failed to parse (?:messages|tools|tool call)|not supported - hint|requires --jinja"
-    r"|is required|Expected 'content'|unsupported content",
+    r"|is required|Expected 'content'|unsupported content|too large to process",
     _F,
 )
 _MODEL = re.compile(r"model", _F)
