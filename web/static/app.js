@@ -55,7 +55,10 @@
     if (live?.id !== "live") return;
     lost();
     for (const name of live.dataset.fragments.split(" ")) {
-      window.htmx.ajax("GET", `/fragments/${name}`, { target: `#${name}`, swap: "innerMorph" });
+      // Each with its own source: requests of one element would replace each other.
+      const place = `#${name}`;
+      const how = { source: place, target: place, swap: "innerMorph" };
+      window.htmx.ajax("GET", `/fragments/${name}`, how);
     }
     setTimeout(restart, POLL_MS);
   };
