@@ -99,6 +99,18 @@ class MultiProxyProcess:
         except TimeoutError as error:
             raise AssertionError(f"no such log line:\n{self.log_text()}") from error
 
+    def wait_for_requests(self, count: int) -> list[dict[str, Any]]:
+        """Return the access-log lines once there are ``count``; more or fewer fail the test."""
+
+        def lines() -> list[dict[str, Any]]:
+            return [line for line in self.log_lines() if line.get("event") == "request"]
+
+        try:
+            until(lambda: len(lines()) >= count)
+        finally:
+            assert len(lines()) == count, self.log_text()
+        return lines()
+
     # -- its life ------------------------------------------------------------------------------
 
     def wait_until_ready(self) -> None:

@@ -1,6 +1,7 @@
 """Real llama.cpp servers for the tests of this folder: models made once, engines ended after."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,12 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_engine(model_folder: Path) -> Iterator[EngineFactory]:
-    """Start engines that live until the last test; for tests that do them no harm."""
+    """Give engines that live until the last test, the same for the same arguments.
+
+    For tests that do them no harm.
+    """
     engines = Engines(model_folder)
-    yield engines.start
+    yield cache(engines.start)
     engines.end()
 
 

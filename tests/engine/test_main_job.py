@@ -65,13 +65,11 @@ def test_a_streamed_chat_says_the_same_as_a_whole_one(one_and_two):
 
 def test_characters_of_several_tokens_arrive_whole(one_and_two):
     stream = one_and_two.chat.completions.create(
-        model="one", messages=HELLO, seed=1, max_tokens=600, stream=True,
-        extra_body={"ignore_eos": True},
+        model="one", messages=HELLO, max_tokens=60, stream=True,
+        extra_body={"grammar": 'root ::= ("🦙" "é")+', "ignore_eos": True},
     )  # fmt: skip
-    text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
-    assert "café" in text
-    assert "🦙" in text
-    assert "\ufffd" not in text
+    pieces = [chunk.choices[0].delta.content for chunk in stream if chunk.choices]
+    assert [piece for piece in pieces if piece] == ["🦙", "é"] * 10
 
 
 def test_completions_are_served_whole_and_streamed(one_and_two):
@@ -197,8 +195,8 @@ def test_a_client_that_leaves_frees_the_slot(engine_factory, multiproxy_process)
         assert engine.busy_slots() == 1
         stream.close()
         until(lambda: engine.busy_slots() == 0, limit_s=5)
-    line = proxy.wait_for_log(lambda line: line.get("event") == "request")
-    assert (line["end"], line["backend"], line["status"]) == ("CD", "a", 200)
+    [line] = proxy.wait_for_requests(1)
+    assert (line["end"], line["backend"]) == ("CD", "a")
 
 
 async def first_answers(proxy, model, count, messages=HELLO):
@@ -217,24 +215,27 @@ async def first_answers(proxy, model, count, messages=HELLO):
 async def test_killing_an_engine_is_not_seen_by_50_that_wait_for_their_first_token(
     engine_factory, multiproxy_process
 ):
-    survivor, victim = (engine_factory("slow", slots=8, ctx=512, alias="slow") for _ in "ab")
+    # Prompts in small batches: the victim tells that all its slots are in their prompt seconds
+    # before the first of them has a token.
+    survivor, victim = (
+        engine_factory("slow", slots=4, ctx=512, alias="slow", n_batch=32, n_ubatch=32)
+        for _ in "ab"
+    )
     proxy = multiproxy_process(backends(survivor, victim))
-    long = [{"role": "user", "content": "The cache reads the queue slowly. " * 20}]
+    long = [{"role": "user", "content": "The cache reads the queue slowly. " * 25}]
     asked = asyncio.create_task(first_answers(proxy, "slow", 50, long))
-    await asyncio.to_thread(until, lambda: victim.busy_slots() == 8)
+    await asyncio.to_thread(until, lambda: victim.busy_slots() == 4)
     victim.kill()
     assert set(await asked) <= {"stop", "length"}
-    lines = [line for line in proxy.log_lines() if line.get("event") == "request"]
-    assert len(lines) == 50
+    lines = proxy.wait_for_requests(50)
     assert {line["backend"] for line in lines} == {"a"}
-    assert sum(line["attempts"] > 1 for line in lines) >= 8
+    assert sum(line["attempts"] > 1 for line in lines) >= 4
 
 
 async def test_64_first_requests_at_once_strand_no_connection(engine_factory, multiproxy_process):
     proxy = multiproxy_process(backends(engine_factory(slots=8)))
     assert set(await first_answers(proxy, "tiny-chat", 64)) <= {"stop", "length"}
-    lines = [line for line in proxy.log_lines() if line.get("event") == "request"]
-    assert len(lines) == 64
+    lines = proxy.wait_for_requests(64)
     # A stranded connection is answered when an idle one has run into its 5 s limit, not before.
     assert max(line["duration_s"] for line in lines) < 4.5
 
