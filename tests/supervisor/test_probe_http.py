@@ -11,7 +11,8 @@ from multiproxy.supervisor.probe_http import Answer, ProbeConnection, ProbeFaile
 
 HEALTHY = b"HTTP/1.1 200 OK\r\nServer: llama.cpp\r\nContent-Length: 15\r\n\r\n" + b'{"status":"ok"}'
 MISSING = (
-    b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: close\r\nConnection: close\r\n\r\n{}"
+    b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n"
+    b"Connection: close\r\nConnection: close\r\n\r\n{}"
 )
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
 
