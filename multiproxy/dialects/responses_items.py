@@ -37,7 +37,7 @@ def resolve(items: Sequence[object], stored: Mapping[str, Item], where: str) -> 
     """The client's items as objects with a ``type``, references replaced by what they name.
 
     Raises:
-        InvalidRequest: an item is not an object.
+        InvalidRequest: an item is not an object, or its type is not a string.
         NotFound: a reference is not in ``stored``.
     """
     resolved = []
@@ -57,6 +57,10 @@ def resolve(items: Sequence[object], stored: Mapping[str, Item], where: str) -> 
             item = stored[item_id]
         elif item.get("type") is None and "role" in item:
             item = {**item, "type": "message"}
+        elif not isinstance(item.get("type"), str):
+            raise InvalidRequest(
+                "Expected a string.", param=f"{where}[{index}].type", code="invalid_type"
+            )
         resolved.append(item)
     return resolved
 
@@ -109,14 +113,14 @@ class ItemReader:
         messages: list[Message] = []
         for index, item in enumerate(items):
             path = f"{where}[{index - first}]" if index >= first else "previous_response_id"
-            kind = item.get("type")
+            kind = item["type"]
             if kind == "message":
                 messages.append(self._message(item, path, is_last_turn=index >= last_turn))
             elif kind in ("additional_tools", "configuration_update"):
                 continue  # read before the messages: they change the tools and the options
             elif kind == "compaction_trigger":
                 raise Unsupported("Compaction is not supported by this server.", param=path)
-            elif isinstance(kind, str) and kind in self._readers:
+            elif kind in self._readers:
                 messages += self._readers[kind](item, path)
             else:
                 raise InvalidRequest(f"Unknown item type {kind!r:.64}.", param=f"{path}.type")
@@ -181,8 +185,8 @@ class ItemReader:
         output = item.get("output")
         if item["type"] == "shell_call_output":
             output = shell_output_text(output)
-        if item.get("call_id") is None and item.get("id") in self._call_of_item:
-            item = {**item, "call_id": self._call_of_item[item["id"]]}
+        if item.get("call_id") is None:
+            item = {**item, "call_id": self._call_of_item.get(str(item.get("id")))}
         yield from self._result(item, path, self._content.tool_output(output, f"{path}.output"))
 
     def _tool_search_output(self, item: Item, path: str) -> Iterator[Message]:

@@ -6,6 +6,7 @@ Codex refuses calls that come back under the flat name, and needs its hosted too
 dropped instead of refused.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -18,6 +19,7 @@ from multiproxy.errors import InvalidRequest
 
 Tool = dict[str, Any]
 
+_TYPE = re.compile("[A-Za-z0-9_]{1,64}")
 _FREEFORM_HINT = "Put the complete raw text of the tool input into `input`."
 _EMPTY_SCHEMA: Tool = {"type": "object", "properties": {}}
 _FREEFORM_SCHEMA: Tool = {
@@ -99,7 +101,9 @@ class ToolMap:
     def _add(self, tool: object, where: str) -> None:
         if not isinstance(tool, dict):
             raise InvalidRequest("Expected an object.", param=where, code="invalid_type")
-        kind = tool.get("type", "function")
+        kind = tool.get("type") or "function"
+        if not isinstance(kind, str):
+            raise InvalidRequest("Expected a string.", param=f"{where}.type", code="invalid_type")
         if kind == "function":
             self._add_function(tool, where, None)
         elif kind == "custom":
@@ -109,7 +113,8 @@ class ToolMap:
         elif kind in BY_TOOL and tool.get("execution", "client") != "server":
             self._add_builtin(tool)
         else:
-            self.dropped.append(f"tools.{kind}" if isinstance(kind, str) else "tools")
+            # It is told in a header field: nothing else of the client's words may get there.
+            self.dropped.append(f"tools.{kind}" if _TYPE.fullmatch(kind) else "tools")
 
     def _add_namespace(self, tool: Tool, where: str) -> None:
         namespace = _name(tool, where)
@@ -195,7 +200,7 @@ def chat_tool_choice(
         return choice, None
     if not isinstance(choice, Mapping):
         raise InvalidRequest("Unknown tool_choice.", param="tool_choice")
-    kind = choice.get("type")
+    kind = str(choice.get("type"))
     if kind in ("function", "custom"):
         nested = choice.get("function")  # the form of Chat
         name = choice.get("name") or (nested.get("name") if isinstance(nested, Mapping) else None)

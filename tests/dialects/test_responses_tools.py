@@ -56,6 +56,13 @@ def test_codex_tools_become_functions_and_the_hosted_one_is_dropped() -> None:
     assert translated.echoed["tools"] == CODEX_TOOLS
 
 
+def test_what_is_told_of_a_dropped_tool_cannot_break_a_header() -> None:
+    hostile = {"type": "x\r\nset-cookie: a=b"}
+    assert turn(tools=[hostile, {"type": "web_search_2025_08_26"}]).dropped == (
+        "tools", "tools.web_search_2025_08_26",
+    )  # fmt: skip
+
+
 def test_an_empty_list_of_tools_is_none() -> None:
     body = turn(tools=[], tool_choice="auto", parallel_tool_calls=False).body
     assert not {"tools", "tool_choice", "parallel_tool_calls"} & body.keys()
