@@ -145,17 +145,20 @@ class BackendConnection(asyncio.Protocol):
             self.abort()
 
     def eof_received(self) -> bool:
-        self._ended()
+        self._ended(cleanly=True)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._ended()
+        self._ended(cleanly=exc is None)
 
-    def _ended(self) -> None:
+    def _ended(self, *, cleanly: bool) -> None:
         if self.state is State.CLOSED:
             return
         before = self.state
-        until_eof = before is State.BODY and self._decoder is None and self._left is None
+        # Only an EOF completes a body that has no length; a reset cuts it short.
+        until_eof = (
+            cleanly and before is State.BODY and self._decoder is None and self._left is None
+        )
         self.state = State.CLOSED
         self.transport.abort()
         if until_eof:

@@ -121,6 +121,6 @@ class Pool:
                 )
         except TimeoutError as error:
             raise BackendTimeout("The backend did not accept a connection in time.") from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one
             raise BackendUnreachable("The backend cannot be reached.") from error
         return connection
