@@ -86,6 +86,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0, help="of steady state")
     parser.add_argument("--strace", action="store_true", help="count system calls as well")
     parser.add_argument("--cores", default="1,0", help="the proxy's and everybody else's")
+    parser.add_argument(
+        "--realtime", action="store_true", help="run before all other work (SCHED_RR, root only)"
+    )
     parser.add_argument("--proxy-url", default="", help="host:port of one more proxy")
     parser.add_argument("--cmd", default="", help=f"starts it; its backend is port {_PORT}")
     parser.add_argument("--no-store", action="store_true", help="write no result file")
@@ -101,6 +104,8 @@ def main() -> None:
         shape = replace(shape, streams=50, request_rate=few, seconds=3.0)
     cores = Cores(*(int(core) for core in args.cores.split(",")))
     os.sched_setaffinity(0, {cores.others})
+    if args.realtime:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     machine = report.machine()
     backend = subprocess.Popen([sys.executable, str(_HERE / "backend.py"), "--port", str(_PORT)])
     try:
