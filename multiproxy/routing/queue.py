@@ -48,6 +48,10 @@ class Queue(Generic[T]):
                 del self._lines[model]
 
     def lines(self) -> Iterator[list[T]]:
-        """Yield each model's tickets, first come first; safe against joins and leaves."""
-        for line in list(self._lines.values()):
+        """Yield each model's tickets, first come first; safe against joins and leaves.
+
+        The line whose head waits longest comes first: models may share a backend, and a busy
+        model's line, which is never empty, must not keep its slots from another one for ever.
+        """
+        for line in sorted(self._lines.values(), key=lambda line: next(iter(line))):
             yield list(line.values())

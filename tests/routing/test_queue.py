@@ -1,0 +1,74 @@
+"""The lines of those who wait for a slot."""
+
+import pytest
+
+from multiproxy.errors import Overloaded
+from multiproxy.routing.queue import Queue
+
+
+def test_a_line_is_first_come_first_served():
+    queue: Queue[str] = Queue(9)
+    for ticket in "abc":
+        queue.join("m", ticket)
+    assert list(queue.lines()) == [["a", "b", "c"]]
+
+
+def test_a_line_is_bounded_at_its_limit():
+    queue: Queue[int] = Queue(3)
+    for ticket in range(3):
+        queue.join("m", ticket)
+    with pytest.raises(Overloaded) as error:
+        queue.join("m", 3)
+    assert (error.value.status, error.value.retry_after_s) == (503, 2)
+    assert queue.waiting("m") == 3
+
+
+def test_who_leaves_makes_room_wherever_it_stood():
+    queue: Queue[str] = Queue(3)
+    numbers = [queue.join("m", ticket) for ticket in "abc"]
+    queue.leave("m", numbers[1])
+    queue.join("m", "d")
+    assert list(queue.lines()) == [["a", "c", "d"]]
+
+
+def test_leaving_twice_is_leaving_once():
+    queue: Queue[str] = Queue(3)
+    number = queue.join("m", "a")
+    other = queue.join("m", "b")
+    queue.leave("m", number)
+    queue.leave("m", number)
+    queue.leave("unknown", number)
+    assert (len(queue), queue.waiting("m")) == (1, 1)
+    queue.leave("m", other)
+    queue.leave("m", other)
+    assert (len(queue), list(queue.lines())) == (0, [])
+
+
+def test_a_full_line_of_one_model_leaves_room_for_another():
+    queue: Queue[str] = Queue(1)
+    queue.join("m", "a")
+    queue.join("n", "b")
+    assert (queue.waiting("m"), queue.waiting("n"), len(queue)) == (1, 1, 2)
+    assert queue.waiting("o") == 0
+
+
+def test_the_line_of_who_waits_longest_comes_first():
+    queue: Queue[str] = Queue(9)
+    first = queue.join("m", "m1")
+    queue.join("n", "n1")
+    queue.join("m", "m2")
+    assert list(queue.lines()) == [["m1", "m2"], ["n1"]]
+    queue.leave("m", first)  # m2 has waited less long than n1
+    assert list(queue.lines()) == [["n1"], ["m2"]]
+
+
+def test_lines_may_change_while_they_are_looked_at():
+    queue: Queue[str] = Queue(9)
+    numbers = {name: queue.join(name, name) for name in "abc"}
+    seen = []
+    for line in queue.lines():
+        seen.append(line)
+        queue.leave("b", numbers["b"])
+        queue.join("d", "d")
+    assert seen == [["a"], [], ["c"]]
+    assert queue.waiting("d") == 3
