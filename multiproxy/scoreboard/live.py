@@ -150,6 +150,14 @@ class LiveTable:
         self._clear(at)
         self._free.append(slot)
 
+    @property
+    def running(self) -> int:
+        """How many rows are in use: cheaper than ``rows``."""
+        step = layout.LIVE_ROW_SIZE // 4
+        first = (layout.LINE + _MOVING_AT) // 4
+        phases = self._words[first : first + self.used * step : step]
+        return self.used - phases.tolist().count(Phase.FREE)
+
     def rows(self) -> list[Running]:
         """A copy of every running exchange; one that is written at this moment is left out."""
         found = []

@@ -19,20 +19,28 @@ class Mood(Enum):
 
 
 class Ending:
-    """Told every SIGTERM and SIGINT; ``tick`` says when the program may end."""
+    """Told every SIGTERM and SIGINT; ``tick`` says when the program may end.
+
+    ``running`` counts the requests that run now.
+    """
 
     def __init__(
-        self, workers: Workers, log: Log, clock: Callable[[], float] = time.monotonic
+        self,
+        workers: Workers,
+        log: Log,
+        running: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.mood = Mood.RUNNING
         self.status = 0
         self._workers = workers
         self._log = log
+        self._running = running
         self._clock = clock
         self._until = 0.0
         self._report_at = 0.0
 
-    def signalled(self, number: signal.Signals, running: int) -> None:
+    def signalled(self, number: signal.Signals) -> None:
         """Start to drain, or, the second time, stop: what the shell expects is in ``status``."""
         now = self._clock()
         if self.mood is Mood.RUNNING:
@@ -40,23 +48,24 @@ class Ending:
             drains = (generation.drain_s for generation in self._workers.generations)
             self._until = now + max(drains, default=0.0)
             self._workers.drain_all()
-            self._report(running)
+            self._report()
         elif self.mood is Mood.DRAINING:
             self.mood = Mood.HURRYING
             self.status = 128 + number
             self._until = now + HURRY_S
             self._workers.hurry()
 
-    def tick(self, running: int) -> bool:
+    def tick(self) -> bool:
         """Whether nothing is left to wait for."""
         if self.mood is Mood.RUNNING:
             return False
         if self._clock() >= self._report_at and self.mood is Mood.DRAINING:
-            self._report(running)
+            self._report()
         is_late = self.mood is Mood.HURRYING and self._clock() >= self._until
         return is_late or not self._workers.generations
 
-    def _report(self, running: int) -> None:
+    def _report(self) -> None:
+        running = self._running()
         self._report_at = self._clock() + REPORT_S
         if running:
             left = max(0.0, self._until - self._clock())

@@ -90,7 +90,7 @@ class Supervisor:
         self._watch = Watch(self._board, log)
         self._rollout = Rollout(self._workers, self._rows, self._simulated, self._watch, log)
         self._stats = Stats(self._board)
-        self._ending = Ending(self._workers, log)
+        self._ending = Ending(self._workers, log, self._running)
         vitals = Vitals(
             self._board,
             self._workers,
@@ -126,7 +126,7 @@ class Supervisor:
         try:
             self._rollout.begin(self._config, worker_count(self._config))
             self._greet()
-            while not self._ending.tick(self._running()):
+            while not self._ending.tick():
                 self._tick()
                 await self._pause()
         finally:
@@ -196,7 +196,7 @@ class Supervisor:
             self._screen.close()
         # No listener, no new connections: the workers close theirs when they are told to drain.
         self._api.close()
-        self._ending.signalled(number, self._running())
+        self._ending.signalled(number)
         self._wake.set()
 
     def _on_reload(self) -> None:
@@ -220,7 +220,7 @@ class Supervisor:
 
     def _running(self) -> int:
         """Requests that run now."""
-        return sum(len(self._board.live[index].rows()) for index in range(WORKERS))
+        return sum(table.running for table in self._board.live)
 
     async def _close(self, dashboard: Dashboard | None) -> None:
         """End every process, then everything else; nothing stays behind."""

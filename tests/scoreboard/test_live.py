@@ -36,8 +36,9 @@ def test_a_row_comes_back_as_it_went_in_and_leaves_when_released(table):
     assert table.rows() == []
     table.write(slot, ROW)
     assert table.rows() == [dataclasses.replace(ROW, bars=bytes(60))]
+    assert table.running == 1
     table.release(slot)
-    assert table.rows() == []
+    assert (table.rows(), table.running) == ([], 0)
 
 
 def test_update_moves_the_phase_and_leaves_the_rest(table):

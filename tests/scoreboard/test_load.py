@@ -42,6 +42,7 @@ def test_last_opened_leaves_out_the_asking_worker(load):
     assert load.last_opened(5, besides=0) == 900
     assert load.last_opened(5, besides=1) == 1_000
     assert load.last_opened(7, besides=0) == 0
+    assert (load.last_opened_of(0, 5), load.last_opened_of(1, 5)) == (1_000, 900)
 
 
 def test_failures_tell_the_newest_moment_and_the_number(load):

@@ -22,36 +22,39 @@ class Workers:
 def end():
     lines = []
     now = SimpleNamespace(s=1_000.0)
-    ending = Ending(Workers(), SimpleNamespace(info=lines.append), lambda: now.s)
-    return SimpleNamespace(ending=ending, workers=ending._workers, lines=lines, now=now)
+    end = SimpleNamespace(workers=Workers(), lines=lines, now=now, running=5)
+    log = SimpleNamespace(info=lines.append)
+    end.ending = Ending(end.workers, log, lambda: end.running, lambda: now.s)
+    return end
 
 
 def test_the_first_signal_drains_and_the_end_comes_with_the_last_worker(end):
-    assert not end.ending.tick(running=5)
-    end.ending.signalled(signal.SIGTERM, running=5)
-    assert not end.ending.tick(running=5)
+    assert not end.ending.tick()
+    end.ending.signalled(signal.SIGTERM)
+    assert not end.ending.tick()
     end.workers.generations.clear()
-    assert end.ending.tick(running=0)
+    assert end.ending.tick()
     assert (end.ending.status, end.workers.told) == (0, ["drain"])
 
 
 @pytest.mark.parametrize(("second", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_second_signal_ends_it_within_a_moment(end, second, status):
-    end.ending.signalled(signal.SIGTERM, running=5)
-    end.ending.signalled(second, running=5)
-    end.ending.signalled(second, running=5)
+    end.ending.signalled(signal.SIGTERM)
+    end.ending.signalled(second)
+    end.ending.signalled(second)
     assert end.workers.told == ["drain", "hurry"]
-    assert not end.ending.tick(running=5)
+    assert not end.ending.tick()
     end.now.s += HURRY_S
-    assert end.ending.tick(running=5)
+    assert end.ending.tick()
     assert end.ending.status == status
 
 
 def test_what_still_runs_is_told_now_and_then(end):
-    end.ending.signalled(signal.SIGINT, running=5)
+    end.ending.signalled(signal.SIGINT)
     for running, seconds in ((5, 1), (1, REPORT_S), (1, 1), (0, REPORT_S)):
         end.now.s += seconds
-        end.ending.tick(running)
+        end.running = running
+        end.ending.tick()
     assert end.lines == [
         "Draining: 5 requests running, up to 600 s. Ctrl+C again to stop now",
         "Draining: 1 request running, up to 589 s. Ctrl+C again to stop now",
@@ -59,5 +62,6 @@ def test_what_still_runs_is_told_now_and_then(end):
 
 
 def test_nothing_is_said_when_nothing_runs(end):
-    end.ending.signalled(signal.SIGINT, running=0)
+    end.running = 0
+    end.ending.signalled(signal.SIGINT)
     assert end.lines == []
