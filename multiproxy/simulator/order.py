@@ -99,7 +99,7 @@ def limit_of(body: dict[str, Any], used: int, settings: Settings) -> tuple[int, 
     room = settings.context_size - used
     if asked < 0 or asked > room:
         return room, True
-    return max(1, asked), False  # a limit of 0 still makes one token
+    return asked, False  # 0 still makes one token: the limit is looked at after it
 
 
 def stops_of(body: dict[str, Any]) -> list[str]:

@@ -71,6 +71,12 @@ async def test_a_stop_word_ends_the_text_before_it_and_is_reported(talk):
     assert stopped["__verbose"] == {"stop_type": "word", "stopping_word": word}
 
 
+async def test_a_stop_word_is_found_across_tokens(talk):
+    events = await talk.events(user("@echo abc 6", stream=True, stop=["bc:2 abc:3"]))
+    assert said(events) == " abc:0 abc:1 a"
+    assert events[-1]["timings"]["predicted_n"] == 4
+
+
 async def test_text_that_may_begin_a_stop_word_is_held_back_and_not_lost(talk):
     full = said(await talk.events(user("@echo abc 6", stream=True)))
     held = said(await talk.events(user("@echo abc 6", stream=True, stop=["bc:3 abX", "abc:9"])))

@@ -28,23 +28,23 @@ async def test_a_request_without_a_free_slot_gets_no_byte_until_one_is_free(simu
 
 
 async def test_waiting_requests_get_slots_in_the_order_of_their_arrival(simulate, client, wire):
-    server = await simulate(slots=1, tokens_per_second=2000)
+    server = await simulate(slots=1, tokens_per_second=1000)
     ended = []
 
     async def run(number: int) -> None:
         async with client(server.port) as connection:
-            await connection.events(
-                {"messages": [{"role": "user", "content": f"@tokens {number}"}], "stream": True}
-            )
+            await connection.answer(wire.post(f"@tokens {number}"))
             ended.append(number)
 
-    tasks = []
-    for number in (9, 3, 1, 2):
-        tasks.append(asyncio.create_task(run(number)))
-        while server.facts.requests.total() < len(tasks):
-            await asyncio.sleep(0)
-    await asyncio.gather(*tasks)
-    assert ended == [9, 3, 1, 2]
+    async with client(server.port) as first, asyncio.TaskGroup() as tasks:
+        first.writer.write(wire.post(ENDLESS))
+        await first.until(CHUNK)
+        for position, number in enumerate((3, 1, 2), 1):
+            tasks.create_task(run(number))
+            while len(server.engine.waiting) < position:
+                await first.until(CHUNK)
+        first.writer.transport.abort()
+    assert ended == [3, 1, 2]
 
 
 async def test_a_stream_that_is_reset_frees_its_slot(simulate, client, wire):
