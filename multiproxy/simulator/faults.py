@@ -35,6 +35,9 @@ KINDS = {
 # These need no answer: they act on the connection instead of one.
 _BEFORE = ("status", "switching-protocols", "endless-1xx")
 _ACTING = ("stall", "cut", "die", "error-event", "early-end", "bad-chunk-size")
+# These need chunks: their point is the head at the earliest, and other answers pass.
+_CHUNKED = ("error-event", "early-end", "bad-chunk-size", "no-terminator")
+_OVERFLOW = "Context size has been exceeded."
 
 
 @dataclass(slots=True)
@@ -103,7 +106,8 @@ class Fault:
     @property
     def at_start(self) -> bool:
         """Whether the point lies before the head."""
-        return self.after_events < 0 and self.after_bytes <= 0
+        unset = self.after_events < 0 and self.after_bytes <= 0
+        return unset and self.kind not in _CHUNKED
 
 
 def _boolean(value: object) -> bool:
@@ -129,11 +133,23 @@ class Tamper:
     def strike(self) -> bool:
         """Take over the connection's writes."""
         fault = self._fault
+        if fault.kind in _CHUNKED and not self._streams():
+            if fault.kind == "error-event":
+                self._connection.reply(500, wire.Refusal(500, _OVERFLOW).body)
+            return fault.kind == "error-event"
         if fault.kind in _BEFORE or (fault.kind in _ACTING and fault.at_start):
             self._act()
-            return fault.kind != "bad-chunk-size"
+            return True
         self._connection.send = self.write
         return False
+
+    def _streams(self) -> bool:
+        request = self._connection.request
+        try:
+            body = orjson.loads(request.body if request is not None else b"")
+        except orjson.JSONDecodeError:
+            return False
+        return isinstance(body, dict) and body.get("stream") is True
 
     def write(self, data: bytes) -> None:
         """Pass ``data`` on, harmed."""
@@ -149,7 +165,8 @@ class Tamper:
         self._pass(data)
         self._bytes += len(data)
         self._writes += 1
-        if self._writes == fault.after_events + 1 and fault.kind in _ACTING:
+        least = 0 if fault.kind in _CHUNKED else -1
+        if self._writes == max(fault.after_events, least) + 1 and fault.kind in _ACTING:
             self._act()
 
     def _pass(self, data: bytes) -> None:
@@ -211,7 +228,7 @@ class Tamper:
     def _end(self) -> None:
         """End the stream cleanly, with or without an error event."""
         if self._fault.kind == "error-event":
-            self._transport.write(wire.chunk(wire.error_event("Context size has been exceeded.")))
+            self._transport.write(wire.chunk(wire.error_event(_OVERFLOW)))
         for piece in wire.END:
             self._transport.write(piece)
         if self._connection.answer is not None:

@@ -92,6 +92,22 @@ async def test_an_error_event_is_followed_by_a_clean_end_without_done(simulate, 
         assert (await connection.answer(HEALTH)).endswith(b'"ok"}')
 
 
+async def test_an_error_in_the_middle_of_a_whole_answer_is_a_500(simulate, client, wire):
+    server = await simulate(faults=[Fault("error-event", after_events=3)])
+    async with client(server.port) as connection:
+        answer = await connection.answer(wire.post({"messages": []}))
+    assert answer == wire.answer("error.mid-stream.chat.nonstream")
+
+
+async def test_faults_of_chunks_let_whole_answers_pass(simulate, client, wire):
+    kinds = ("early-end", "no-terminator", "bad-chunk-size")
+    server = await simulate(faults=[Fault(kind, count=1) for kind in kinds])
+    async with client(server.port) as connection:
+        for _ in kinds:
+            assert (await connection.ask({"messages": []}))["object"] == "chat.completion"
+    assert server.facts.faults.total() == 3
+
+
 async def test_an_early_end_has_neither_finish_reason_nor_done(simulate, client, wire):
     server = await simulate(faults=[Fault("early-end", after_events=2)])
     async with client(server.port) as connection:
