@@ -1,0 +1,187 @@
+"""Whatever a backend sends, the Messages stream that comes of it is legal."""
+
+import os
+from random import Random
+from typing import Any
+
+import chat_notation as chat
+import orjson
+import pytest
+import recordings
+from dialects.messages_grammar import check
+from dialects.messages_run import emitter, fold, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multiproxy.dialects.arguments import ObjectScanner
+from multiproxy.dialects.chat_fold import ChatFold
+from multiproxy.dialects.messages_turn import MessagesTurn
+
+TURNS = [
+    MessagesTurn("demo", shows_thinking=True),
+    MessagesTurn("demo", one_call_only=True, stop_sequences=("x",), taken_ids=frozenset(["c0"])),
+    MessagesTurn("demo", discards_output=True),
+]
+EVERYTHING = (
+    chat.ROLE + chat.progress(9, 3, 6) + chat.reasoning("r") + chat.text("Hello 🙂")
+    + chat.refusal("no") + chat.call(0, "c0", "f", '{"x":') + chat.call(1, "c1", "g", "")
+    + chat.call(0, arguments='"1"}') + chat.call(1, arguments='{"input":"a\\nb"}')
+    + chat.finish("tool_calls", __verbose=chat.verbose("eos")) + chat.usage() + chat.DONE
+)  # fmt: skip
+
+texts = st.text(min_size=1, max_size=6)
+values = st.one_of(texts, st.integers(-(2**63), 2**63), st.booleans())
+words = st.one_of(texts, st.sampled_from(["\n\n", " ", "\t"]))
+fragments = st.builds(
+    chat.fragment,
+    st.one_of(st.none(), st.integers(0, 2)),
+    st.one_of(st.none(), st.sampled_from(["c0", "c1", "functions.f:0"])),
+    st.sampled_from(["", "f", "get", "get_weather"]),
+    st.one_of(
+        st.text(alphabet='{}[]":,\\aux123 ', max_size=8),
+        st.sampled_from(["{}", '{"x":{', "}}", "", '{"x":"\\"}"}']),
+    ),
+)
+chunks = st.one_of(
+    st.builds(chat.text, words),
+    st.builds(chat.reasoning, words),
+    st.builds(chat.refusal, words),
+    st.builds(lambda some: chat.calls(*some), st.lists(fragments, min_size=1, max_size=3)),
+    st.just(chat.ROLE),
+    st.just(chat.progress(10, 4, 6)),
+    st.just(b": comment\n\n"),
+)
+endings = st.one_of(
+    st.builds(
+        lambda reason: chat.finish(reason) + chat.usage() + chat.DONE,
+        st.sampled_from(["stop", "tool_calls", "length", "content_filter", "other"]),
+    ),
+    st.sampled_from([b"", chat.DONE, chat.ERROR, chat.finish() + chat.ERROR]),
+)
+
+
+def parsed(arguments: str) -> Any:
+    try:
+        value = orjson.loads(arguments) if arguments.strip(" \t\r\n") else {}
+    except ValueError:
+        value = None
+    return value if isinstance(value, dict) else {"__unparsed_arguments": arguments}
+
+
+def is_closed(arguments: str) -> bool:
+    scanner = ObjectScanner()
+    scanner.feed(arguments)
+    return scanner.is_complete
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.lists(chunks, max_size=12), endings, st.integers(0, 2), st.integers(0, 1 << 16))
+def test_legal_chunks_give_a_legal_stream_and_the_same_message(
+    body: list[bytes], ending: bytes, which: int, seed: int
+) -> None:
+    turn = TURNS[which]
+    stream = b"".join(body) + ending
+    whole = run(emitter(turn), [stream])
+    assert run(emitter(turn), chat.cuts(stream, seed)) == whole
+    answer = check(whole)
+    assert answer.is_over
+    folded = orjson.loads(run(fold(turn), [stream]))
+    if answer.error is not None:
+        assert folded["error"] == answer.error
+    else:
+        content = []
+        for block in answer.blocks:
+            if block["type"] == "tool_use":
+                if answer.stop_reason == "max_tokens" and not is_closed(block["input"]):
+                    continue  # half a call is no call
+                block["input"] = parsed(block["input"])
+            content.append(block)
+        assert folded["content"] == content
+        assert folded["usage"] == answer.usage and folded["stop_reason"] == answer.stop_reason
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(texts, max_size=10))
+def test_no_word_is_lost(pieces: list[str]) -> None:
+    stream = chat.ROLE + b"".join(map(chat.text, pieces)) + chat.finish() + chat.DONE
+    said = "".join(block["text"] for block in check(run(emitter(), [stream])).blocks)
+    expected = "".join(pieces)
+    assert said == (expected if expected.strip() else "")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.dictionaries(
+            texts, st.one_of(texts, st.integers(-(2**63), 2**63), st.booleans()), max_size=4
+        ),
+        max_size=3,
+    ),
+    st.integers(0, 1 << 16),
+)
+def test_interleaved_arguments_come_through_whole(inputs: list[Any], seed: int) -> None:
+    random = Random(seed)
+    rest = {index: orjson.dumps(value).decode() for index, value in enumerate(inputs)}
+    stream = chat.ROLE + b"".join(chat.call(index, f"c{index}", "f", "") for index in rest)
+    while rest:
+        index = random.choice(list(rest))
+        size = random.randint(1, 9)
+        stream += chat.call(index, arguments=rest[index][:size])
+        rest[index] = rest[index][size:]
+        if not rest[index]:
+            del rest[index]
+    answer = check(run(emitter(), [stream + chat.finish("tool_calls") + chat.DONE]))
+    assert [orjson.loads(block["input"]) for block in answer.blocks] == inputs
+    assert [block["id"] for block in answer.blocks] == [f"c{i}" for i in range(len(inputs))]
+
+
+def mutated(stream: bytes, random: Random) -> bytes:
+    """``stream`` with one to four mistakes in it."""
+    data = bytearray(stream)
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(len(data) + 1)
+        match random.randrange(6):
+            case 0:
+                del data[at : at + random.choice((1, 5, 100))]
+            case 1:
+                data[at:at] = random.randbytes(random.choice((1, 3, 9)))
+            case 2:
+                data[at : at + 1] = bytes([random.randrange(256)])
+            case 3:
+                data[at:at] = data[at : at + random.choice((10, 200))]
+            case 4:
+                data[at:at] = random.choice(
+                    (b"\n\n", b"data: ", b"null", b'{"', b"\r", b"[DONE]", b'"error":{},', b"[]")
+                )
+            case 5:
+                del data[at:]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_mutated_streams_never_raise_and_never_give_an_illegal_stream(seed: int) -> None:
+    random = Random(seed)
+    sources = [
+        EVERYTHING,
+        recordings.body("chat.stream.include_usage"),
+        recordings.body("chat.stream.think.tools-required"),
+        recordings.body("chat.stream.logprobs"),
+    ]
+    for _ in range(60):
+        stream = mutated(random.choice(sources), random)
+        turn = random.choice(TURNS)
+        whole = run(emitter(turn), chat.cuts(stream, random.randrange(1 << 16)))
+        assert run(emitter(turn), [stream]) == whole
+        assert check(whole).is_over
+        orjson.loads(run(fold(turn), [stream]))
+
+
+def test_a_mutated_stream_ends_in_success_or_failure_and_raises_nothing() -> None:
+    random = Random(3)
+    # Many more before a release: MULTIPROXY_MUTATIONS=1000000
+    for _ in range(int(os.environ.get("MULTIPROXY_MUTATIONS", "3000"))):
+        stream = mutated(EVERYTHING, random)
+        for translator in (emitter(TURNS[0]), ChatFold("req_1")):
+            translator.feed(stream)
+            translator.eof()
+            assert translator.finished != (translator.failure is not None)
