@@ -32,3 +32,17 @@ def multiproxy_process(tmp_path: Path) -> Iterator[StartMultiProxy]:
         process.end()
     logs = [process.log_text() for process in started]
     assert not any(TRACEBACK in log for log in logs), "\n".join(logs)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full",
+        action="store_true",
+        help="run the long forms of the end-to-end tests (docs/reliability.md has their figures)",
+    )
+
+
+@pytest.fixture
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether the long forms were asked for."""
+    return bool(request.config.getoption("--full"))
