@@ -2,7 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -141,9 +144,25 @@ class Client:
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], Any]]:
     """Run what depends on transports on both loops that a simulator may own."""
     factories: dict[str, Callable[[], Any]] = {"asyncio": asyncio.new_event_loop}
-    if item.path.stem in ("test_simulated_connections", "test_simulated_faults"):
+    if item.path.stem in ("test_connection", "test_faults"):
         factories["uvloop"] = uvloop.new_event_loop
     return factories
+
+
+def settings_for(name: str, request: bytes) -> dict[str, object]:
+    """Return the settings of the server that was recorded (one port each)."""
+    settings: dict[str, object] = {"model": "tiny-chat", "slots": 2, "context_size": 2048}
+    if b":18102" in request:
+        settings |= {"model": "tiny-think", "reasoning": True}
+    elif b":18103" in request:
+        settings |= {"model": "tiny-embed", "embeddings": True}
+    elif b":18104" in request:
+        settings |= {"model": "tiny-rerank", "rerank": True}
+    elif b":18105" in request:
+        settings |= {"model": "tiny-key", "api_keys": ("sekret", "other")}
+    elif b":18140" in request:
+        settings |= {"load_time": 3600}
+    return settings | ({"infill": False} if name.startswith("infill") else {})
 
 
 Simulate = Callable[..., Awaitable[Server]]
@@ -171,13 +190,115 @@ def client() -> type[Client]:
 
 
 @pytest.fixture
+async def talk(simulate: Simulate) -> AsyncIterator[Client]:
+    """A connection to a simulator with default settings."""
+    server = await simulate()
+    async with Client(server.port) as connection:
+        yield connection
+
+
+def recorded(name: str) -> bytes:
+    """Return the real server's answer."""
+    return (WIRE / f"{name}.txt").read_bytes()
+
+
+@pytest.fixture
 def wire() -> SimpleNamespace:
-    """Recorded exchanges (``recorded``), requests (``post``) and what to compare (``split``)."""
+    """Recorded answers, requests (``post``), and what to compare (``split``)."""
+    return SimpleNamespace(answer=recorded, post=post, split=split)
 
-    def answer(name: str) -> bytes:
-        return (WIRE / f"{name}.txt").read_bytes()
 
-    def recorded(name: str) -> tuple[bytes, bytes]:
-        return (WIRE / f"{name}.req").read_bytes(), answer(name)
+@pytest.fixture
+def replay(simulate: Simulate) -> SimpleNamespace:
+    """The recorded and the simulated answer to one recorded request, masked alike."""
 
-    return SimpleNamespace(answer=answer, recorded=recorded, post=post, split=split)
+    async def simulated(name: str) -> tuple[bytes, list[bytes]]:
+        request = (WIRE / f"{name}.req").read_bytes()
+        server = await simulate(**settings_for(name, request))
+        async with Client(server.port) as connection:
+            return split(await connection.answer(request))
+
+    return SimpleNamespace(simulated=simulated, recorded=lambda name: split(recorded(name)))
+
+
+def user(text: str, **fields: object) -> dict[str, Any]:
+    """Return a body with one user message."""
+    return {"messages": [{"role": "user", "content": text}], **fields}
+
+
+def said(events: list[Any], kind: str = "content") -> str:
+    """Join one kind of text of a stream's events."""
+    deltas = [event["choices"][0]["delta"] for event in events if event["choices"]]
+    return "".join(delta.get(kind) or "" for delta in deltas)
+
+
+@pytest.fixture(name="user")
+def user_fixture() -> Callable[..., dict[str, Any]]:
+    """See ``user``."""
+    return user
+
+
+@pytest.fixture(name="said")
+def said_fixture() -> Callable[..., str]:
+    """See ``said``."""
+    return said
+
+
+RUN = "import sys; from multiproxy.simulator import main; sys.exit(main(sys.argv[1:]))"
+STREAM = b'{"stream":true,"ignore_eos":true,"messages":[{"role":"user","content":"%b"}]}'
+
+
+@pytest.fixture
+def launch() -> Iterator[Callable[..., tuple[subprocess.Popen[bytes], int]]]:
+    """A function that starts a simulator process and returns it with its port."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def begin(
+        *arguments: str, pass_fds: tuple[int, ...] = ()
+    ) -> tuple[subprocess.Popen[bytes], int]:
+        where = () if "--fd" in arguments else ("--port", "0")
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, *where, *arguments],
+            stdout=subprocess.PIPE,
+            pass_fds=pass_fds,
+        )
+        processes.append(process)
+        line = process.stdout.readline().decode()
+        return process, int(re.fullmatch(r".*http://127\.0\.0\.1:(\d+)\n", line)[1])
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def open_stream(port: int, content: bytes = b"hi") -> socket.socket:
+    """Return a connection on which a stream has been asked for."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+    body = STREAM % content
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body)
+    sock.sendall(head + body)
+    return sock
+
+
+def read_all(sock: socket.socket) -> bytes:
+    """Read to the end-of-file."""
+    answer = b""
+    while piece := sock.recv(65536):
+        answer += piece
+    return answer
+
+
+def read_until(sock: socket.socket, wanted: bytes) -> bytes:
+    """Read until ``wanted`` was seen."""
+    answer = b""
+    while wanted not in answer:
+        answer += sock.recv(65536)
+    return answer
+
+
+@pytest.fixture
+def streams() -> SimpleNamespace:
+    """Streams of a simulator process, on blocking sockets."""
+    return SimpleNamespace(open=open_stream, rest=read_all, until=read_until)

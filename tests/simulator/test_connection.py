@@ -2,6 +2,10 @@
 
 import pytest
 
+NAMES = """
+chunked-request-body error.bad-request-line error.content-length-invalid error.header-too-long
+error.too-many-headers error.uri-too-long
+""".split()
 HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -91,3 +95,8 @@ async def test_no_open_connection_is_left_after_close(simulate, client):
         await server.close()
         assert await connection.rest() in (b"", b"<reset>")
     assert server.facts.open_connections == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_framing_is_accepted_or_refused_as_recorded(name, replay):
+    assert await replay.simulated(name) == replay.recorded(name)
