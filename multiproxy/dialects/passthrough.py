@@ -8,6 +8,7 @@ Per event only byte searches are done; an event is parsed when they show that it
 than a delta: the first ones, the one with a finish reason, the ones after it.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,10 @@ _NO_FINISH = b'"finish_reason":null'
 _NATIVE_STOP = b'"stop":true'
 _USAGE = b'"usage":{'
 _PROGRESS = b'"prompt_progress":'
+_FIRST_CHOICE = b'"index":0'
+_MAX_CHOICES = 128  # that are told apart
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\r?\n|\r\r")
+_DATA_LINE = re.compile(rb"(?:\A|[\r\n])(?:data[:\r\n]|error:)")
 _CONTENT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls", "refusal", "text")
 
 
@@ -57,6 +62,8 @@ class Passthrough:
         self._splitter = EventSplitter(max_event_size)
         self._held = b""  # an unfinished event
         self._open_choices: set[int] = set()  # seen, and without a finish reason
+        self._closed_choices: set[int] = set()  # with one
+        self._is_single = True  # no choice but the first was seen
         self._done = False  # [DONE] or its like has passed
         self._is_delta: Callable[[bytes], bool] = _is_native_delta if native else _is_delta
 
@@ -84,13 +91,16 @@ class Passthrough:
         except BackendProtocolError as error:
             self.failure = error
             return b""
-        for event in events:
-            if not self.started or not self._is_delta(event) or self.finish_reason is not None:
+        for number, event in enumerate(events):
+            if (
+                not self.started
+                or self.finish_reason is not None
+                or not self._is_single
+                or not self._is_delta(event)
+            ):
                 self._inspect(event)
                 if self.failure is not None:
-                    # What came in the same piece before the failure is lost with it; it
-                    # could only have been cut out by parsing.
-                    return self._before_failure(piece, event)
+                    return self._before_failure(piece, number)
             else:
                 self.events += 1
         if not self._held and piece.endswith(b"\n\n"):
@@ -151,11 +161,18 @@ class Passthrough:
             chunk.pop(key, None)
         return ready[:start] + b"data: " + orjson.dumps(chunk) + b"\n\n" + ready[start:]
 
-    def _before_failure(self, piece: bytes, event: bytes) -> bytes:
+    def _before_failure(self, piece: bytes, number: int) -> bytes:
+        """Return what lies before the event that failed, the ``number``-th that ``piece`` ended."""
         data = self._held + piece
-        end = data.rfind(event)
-        start = max(data.rfind(b"\n\n", 0, end) + 2, 0) if end > 0 else 0
-        return data[:start] if start > 1 else b""
+        end = 0
+        for blank in _BLANK_LINE.finditer(data):
+            if _DATA_LINE.search(data[end : blank.end()]):  # else: a comment
+                if not number:
+                    break
+                number -= 1
+            end = blank.end()
+        ready = data[:end]
+        return self._add_role(ready) if ready and self._needs_role else ready
 
     def _inspect(self, event: bytes) -> None:
         if event.strip() == b"[DONE]":
@@ -196,32 +213,36 @@ class Passthrough:
         for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict):
                 continue
-            index = choice.get("index", 0)
             delta = choice.get("delta", choice)
             if isinstance(delta, dict) and any(delta.get(key) for key in _CONTENT_KEYS):
                 self.started = True
                 self.events += 1
             reason = choice.get("finish_reason")
-            if isinstance(reason, str):
-                self.started = True
-                self.finish_reason = reason
-                self._open_choices.discard(index)
-                # A stream that ends now, without [DONE], is complete (translation 4.2).
-                self.finished = not self._open_choices
-            elif (
-                isinstance(index, int)
-                and self.finish_reason is None
-                and len(self._open_choices) < 128
-            ):
-                self._open_choices.add(index)
+            self._saw_choice(choice.get("index"), reason if isinstance(reason, str) else None)
 
     def _read_native(self, chunk: dict[str, Any]) -> None:
         if chunk.get("content") or chunk.get("stop"):
             self.started = True
             self.events += 1
-        if chunk.get("stop") is True:
-            self.finish_reason = str(chunk.get("stop_type", "stop"))
-            self.finished = True
+        stopped = chunk.get("stop") is True
+        self._saw_choice(
+            chunk.get("index"), str(chunk.get("stop_type", "stop")) if stopped else None
+        )
+
+    def _saw_choice(self, index: object, reason: str | None) -> None:
+        """Note a choice (``n`` > 1, several prompts): the stream is finished when all are."""
+        number = index if isinstance(index, int) else 0
+        if number:
+            self._is_single = False
+        if reason is not None:
+            self.started = True
+            self.finish_reason = reason
+            self._open_choices.discard(number)
+            self._closed_choices.add(number)
+        elif number not in self._closed_choices and len(self._open_choices) < _MAX_CHOICES:
+            self._open_choices.add(number)
+        # A stream that ends now, without [DONE], is complete.
+        self.finished = self.finish_reason is not None and not self._open_choices
 
     def _read_counts(self, chunk: dict[str, Any]) -> None:
         progress = chunk.get("prompt_progress")
@@ -267,13 +288,14 @@ def _count(value: object) -> int:
 
 
 def _is_delta(event: bytes) -> bool:  # per piece
-    """Whether an event can only be a delta: a chunk, open in every choice, no usage."""
+    """Whether an event can only be a delta: of the first choice, which stays open; no usage."""
     return (
         event.count(_FINISH) == event.count(_NO_FINISH) > 0
+        and _FIRST_CHOICE in event
         and _USAGE not in event
         and _PROGRESS not in event
     )
 
 
 def _is_native_delta(event: bytes) -> bool:  # per piece
-    return b'"content":"' in event and _NATIVE_STOP not in event
+    return b'"content":"' in event and _FIRST_CHOICE in event and _NATIVE_STOP not in event

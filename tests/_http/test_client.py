@@ -139,8 +139,9 @@ def test_bytes_before_a_request_end_the_connection():
     assert connection.state is State.CLOSED
 
 
-def test_101_is_refused():
-    _, sink = answered([b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"])
+@pytest.mark.parametrize("fields", [b"", b"Connection: Upgrade\r\nUpgrade: x\r\n"])
+def test_101_is_refused(fields):
+    _, sink = answered([b"HTTP/1.1 101 Switching Protocols\r\n" + fields + b"\r\n"])
     assert sink.calls == ["failed"]
     assert isinstance(sink.error, BackendProtocolError)
 
@@ -214,6 +215,13 @@ def test_a_request_is_one_head_and_its_body(size):
     connection.send(head, b"b" * size, Kept())
     assert connection.transport.written == head + b"b" * size
     assert connection.transport.written.count(b"Content-Length") == 1
+
+
+def test_an_idle_connection_that_ends_tells_nobody():
+    connection, sink = answered([recording("chat.nonstream")])
+    connection.eof_received()
+    connection.connection_lost(None)
+    assert (sink.calls, connection.state) == (["head", "end"], State.CLOSED)
 
 
 def test_nothing_is_told_after_abort():

@@ -1,0 +1,430 @@
+"""Streams that go out as they came: which bytes, from when on, and how they end."""
+
+import re
+from random import Random
+
+import orjson
+import pytest
+from chat_notation import DONE, ERROR, ROLE, chunk, cuts, event, finish, progress, text, usage
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recordings import meaning, names, pieces_at_every_cut, stream
+
+from multiproxy.dialects.events import Progress, Usage
+from multiproxy.dialects.passthrough import KEEP_ALIVE, Passthrough
+from multiproxy.errors import (
+    BackendDied,
+    BackendError,
+    BackendProtocolError,
+    ContextExceeded,
+    Overloaded,
+)
+
+CHAT = [name for name in names("chat.stream*", "router.chat.stream") if meaning(name).complete]
+COMPLETIONS = names("completions.v1.stream*")
+NATIVE = names("completion.native.stream*")
+PIECEMEAL = ["chat.stream.include_usage", "chat.stream.n2", *COMPLETIONS, *NATIVE]
+WITHOUT_ROLE = [name for name in CHAT if b'"role"' not in stream(name)]
+
+
+def passthrough(name: str = "chat") -> Passthrough:
+    """The translator that a recording's endpoint has."""
+    chat = name.startswith(("chat", "router.chat", "error.mid-stream.chat"))
+    return Passthrough("req_1", needs_role=chat, native=name.startswith("completion.native"))
+
+
+def run(pieces, translator: Passthrough) -> bytes:
+    """Everything that goes out for a stream in these pieces, and its end."""
+    out = b"".join(translator.feed(piece) for piece in pieces)
+    return out + translator.eof()
+
+
+def test_the_recordings_are_there():
+    assert len(CHAT) > 15 and len(COMPLETIONS) >= 2 and NATIVE
+    assert "chat.stream.utf8.emoji.max_tokens-5" in WITHOUT_ROLE
+
+
+# -- the same bytes --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*CHAT, *COMPLETIONS, *NATIVE])
+def test_a_recorded_stream_goes_out_byte_for_byte_wherever_it_is_cut(name):
+    data = stream(name)
+    whole = passthrough(name)
+    expected = run([data], whole)
+    assert expected.endswith(data)
+    assert whole.finished and whole.failure is None
+    assert (expected == data) is (name not in WITHOUT_ROLE)
+    for pieces in pieces_at_every_cut(data, 1 if len(data) < 1500 else 41):
+        translator = passthrough(name)
+        assert run(pieces, translator) == expected
+        assert (translator.finished, translator.usage) == (True, whole.usage)
+        assert (translator.events, translator.finish_reason) == (whole.events, whole.finish_reason)
+    assert run([data[i : i + 1] for i in range(len(data))], passthrough(name)) == expected
+
+
+@pytest.mark.parametrize("name", WITHOUT_ROLE)
+def test_a_chunk_with_the_role_is_put_before_the_first_one_without(name):
+    data = stream(name)
+    out = run([data], passthrough(name))
+    added = out.removesuffix(data)
+    assert added.startswith(b"data: ") and added.endswith(b"\n\n")
+    role, first = orjson.loads(added[6:]), orjson.loads(data[6 : data.index(b"\n")])
+    choice = role["choices"][0]
+    assert choice["delta"] == {"role": "assistant", "content": ""}
+    assert (choice["finish_reason"], choice["index"]) == (None, 0)
+    assert {key: role[key] for key in ("id", "model", "created", "object")} == {
+        key: first[key] for key in ("id", "model", "created", "object")
+    }
+
+
+def test_whole_events_go_out_as_the_very_object_that_came():
+    translator = passthrough()
+    for piece in (ROLE, text("a"), text("b") + text("c"), finish(), usage(), DONE):
+        assert translator.feed(piece) is piece
+
+
+def test_half_an_event_waits_for_its_other_half():
+    translator = passthrough()
+    translator.feed(ROLE)
+    data = text("hello")
+    assert translator.feed(data[:20]) == b""
+    assert translator.feed(data[20:] + b": ping\n") == data
+    assert translator.feed(b"\n") == b": ping\n\n"
+
+
+@pytest.mark.parametrize("ending", [b"\r\n", b"\r"])
+def test_other_line_ends_are_boundaries_too(ending):
+    data = (ROLE + text("a") + finish() + DONE).replace(b"\n", ending)
+    for pieces in pieces_at_every_cut(data):
+        translator = passthrough()
+        assert b"".join(map(translator.feed, pieces)) == data
+        assert translator.finished
+
+
+STREAM = st.lists(
+    st.sampled_from(
+        [ROLE, text("a"), text("caf\u00e9 \U0001f999"), text("[DONE] data: \n\n"), usage(),
+         b": ping\n\n", b"data: null\n\n", progress(9, 3, 5), chunk({"tool_calls": [{"index": 0}]}),
+         b"event: x\ndata: {}\n\n", finish(), finish("length"), DONE, ERROR,
+         b"data: nonsense\n\n"]
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(STREAM, st.integers(0, 2**32))
+def test_a_stream_goes_out_the_same_however_it_is_cut(events, seed):
+    data = b"".join(events)
+    one, other = passthrough(), passthrough()
+    assert run([data], one) == run(cuts(data, seed), other)
+    assert type(one.failure) is type(other.failure)
+    assert (one.started, one.finished, one.usage) == (other.started, other.finished, other.usage)
+
+
+DAMAGE = (
+    b"",
+    b"\n",
+    b"\n\n",
+    b"\0",
+    b"\xff",
+    b"{",
+    b'"',
+    b"data: ",
+    b"[DONE]",
+    b"null",
+    b"1",
+    b"[]",
+)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_mutation_of_a_stream_raises(seed):
+    chance = Random(seed)
+    events = {name: re.findall(rb"data: .*\n\n", stream(name)) for name in PIECEMEAL}
+    for _ in range(1000):
+        name = chance.choice(PIECEMEAL)
+        # The first events and the last ones are looked at; those between are all alike.
+        mutant = bytearray(b"".join(events[name][:2] + events[name][-3:]))
+        for _ in range(chance.randint(1, 6)):
+            place = chance.randrange(len(mutant))
+            mutant[place : place + chance.choice((0, 1, 1, 7))] = chance.choice(DAMAGE)
+        run([bytes(mutant)], passthrough(name))
+
+
+@pytest.mark.parametrize("index", [[], {}, "0", None, True, -1, 1e9])
+def test_an_index_may_be_anything(index):
+    choice = {"finish_reason": "stop", "index": index, "delta": {"content": "a"}}
+    assert run([event({"choices": [choice]})], passthrough()).endswith(DONE)
+
+
+# -- the commit point ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CHAT)
+def test_a_stream_has_started_with_its_first_content(name):
+    translator = passthrough(name)
+    seen = b""
+    for line in stream(name).split(b"\n\n"):
+        assert not translator.started
+        translator.feed(line + b"\n\n")
+        seen = line
+        if translator.started:
+            break
+    (choice,) = orjson.loads(seen[6:])["choices"]
+    delta = choice["delta"]
+    assert choice["finish_reason"] or any(
+        delta.get(key) for key in ("content", "reasoning_content", "tool_calls")
+    )
+
+
+@pytest.mark.parametrize(
+    "quiet", [ROLE, b": ping\n\n", b"data: null\n\n", progress(9, 3, 5), usage()]
+)
+def test_what_is_no_content_does_not_start_a_stream(quiet):
+    translator = passthrough()
+    assert translator.feed(quiet) == quiet
+    assert not translator.started
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": "a"},
+        {"reasoning_content": "a"},
+        {"reasoning": "a"},
+        {"refusal": "a"},
+        {"tool_calls": [{"index": 0}]},
+    ],
+)
+def test_every_kind_of_content_starts_a_stream(delta):
+    translator = passthrough()
+    translator.feed(chunk(delta))
+    assert (translator.started, translator.events) == (True, 1)
+
+
+def test_progress_is_told():
+    translator = passthrough()
+    translator.feed(progress(90, 30, 50))
+    assert translator.progress == Progress(90, 30, 50)
+
+
+# -- how a stream ends -----------------------------------------------------------------------
+
+
+def test_done_without_a_finish_is_withheld():
+    translator = passthrough()
+    assert run([ROLE, text("a"), DONE], translator) == ROLE + text("a")
+    assert isinstance(translator.failure, BackendDied)
+    assert not translator.finished
+
+
+def test_what_came_with_a_false_done_goes_out_without_it():
+    for pieces in ([ROLE + text("a") + DONE], [ROLE, text("a") + DONE + DONE]):
+        translator = passthrough()
+        assert run(pieces, translator) == ROLE + text("a")
+
+
+def test_done_inside_a_text_is_text():
+    translator = passthrough()
+    data = ROLE + text("data: [DONE]") + text("[DONE]") + ERROR
+    assert run([data], translator) == ROLE + text("data: [DONE]") + text("[DONE]")
+
+
+def test_an_end_without_a_finish_is_a_failure():
+    translator = passthrough()
+    assert run([ROLE, text("a")], translator) == ROLE + text("a")
+    assert isinstance(translator.failure, BackendDied)
+
+
+def test_an_end_without_anything_is_a_failure():
+    translator = passthrough()
+    assert run([], translator) == b""
+    assert isinstance(translator.failure, BackendDied)
+
+
+def test_a_finish_without_done_is_complete_and_gets_one():
+    translator = passthrough()
+    data = ROLE + text("a") + finish()
+    assert run([data], translator) == data + DONE
+    assert (translator.finished, translator.finish_reason) == (True, "stop")
+
+
+def test_nothing_goes_out_after_a_failure():
+    translator = passthrough()
+    translator.feed(text("a") + ERROR)
+    assert translator.feed(text("b")) == b""
+    assert translator.eof() == b""
+
+
+def test_two_choices_are_finished_when_both_are():
+    def of(index: int, delta: dict, reason: str | None = None) -> bytes:
+        return event({"choices": [{"finish_reason": reason, "index": index, "delta": delta}]})
+
+    for first, last in ((0, 1), (1, 0)):
+        translator = passthrough()
+        for piece in (of(0, {"role": "assistant", "content": "a"}),
+                      of(1, {"role": "assistant", "content": "b"})):  # fmt: skip
+            translator.feed(piece)
+        translator.feed(of(first, {}, "stop"))
+        assert not translator.finished
+        translator.feed(of(last, {"content": "c"}))
+        assert not translator.finished
+        translator.feed(of(last, {}, "stop"))
+        assert translator.finished
+
+
+def test_a_choice_that_appears_late_is_waited_for():
+    for first, late in ((0, 1), (1, 0)):
+        translator = passthrough()
+        translator.feed(text("a").replace(b'"index":0', b'"index":%d' % first))
+        translator.feed(finish().replace(b'"index":0', b'"index":%d' % first))
+        assert translator.finished
+        translator.feed(text("b").replace(b'"index":0', b'"index":%d' % late))
+        assert not translator.finished
+        translator.feed(DONE)
+        assert isinstance(translator.failure, BackendDied)
+
+
+def test_the_recorded_two_choices_are_open_until_both_finished():
+    translator = passthrough()
+    lines = stream("chat.stream.n2").split(b"\n\n")
+    reasons = 0
+    for line in lines:
+        reasons += b'"finish_reason":"' in line
+        translator.feed(line + b"\n\n")
+        assert translator.finished is (reasons == 2)
+
+
+def test_a_native_stream_needs_no_done():
+    for name in NATIVE:
+        data = stream(name)
+        assert b"[DONE]" not in data
+        translator = passthrough(name)
+        assert run([data], translator) == data
+        assert (translator.finished, translator.finish_reason) == (True, "eos")
+
+
+def test_a_native_stream_that_stops_early_is_a_failure():
+    data = stream("completion.native.stream")
+    translator = passthrough("completion.native")
+    run([data[: data.rindex(b"data: ")]], translator)
+    assert isinstance(translator.failure, BackendDied)
+
+
+# -- errors inside a stream ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["error.mid-stream.chat", "error.mid-stream.completions"])
+def test_a_recorded_error_inside_a_stream_is_no_part_of_it(name):
+    data = stream(name)
+    good = data[: data.rindex(b'data: {"error"')]
+    for pieces in ([data], cuts(data, 1), [data[i : i + 1] for i in range(len(data))]):
+        translator = passthrough(name)
+        assert run(pieces, translator) == good
+        assert isinstance(translator.failure, ContextExceeded)
+        assert not translator.finished
+
+
+def test_a_routers_dead_child_is_a_failure():
+    data = stream("router.child-killed.stream")
+    good = data[: data.index(b"proxy error:")]
+    for pieces in ([data], cuts(data, 1)):
+        translator = passthrough()
+        assert run(pieces, translator) == good
+        assert isinstance(translator.failure, BackendDied)
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind"),
+    [
+        (b"data: {nonsense\n\n", BackendProtocolError),
+        (b"data: [1]\n\n", BackendProtocolError),
+        (b'data: "text"\n\n', BackendProtocolError),
+        (b"event: error\ndata: boom\n\n", BackendError),
+        (b'error: {"code":500,"message":"boom"}\n\n', BackendError),
+        (b'data: {"error":"boom"}\n\n', BackendError),
+    ],
+)
+def test_what_is_no_chunk_fails_and_does_not_go_out(bad, kind):
+    translator = passthrough()
+    assert run([ROLE, text("a"), bad, text("b")], translator) == ROLE + text("a")
+    assert type(translator.failure) is kind
+
+
+def test_an_error_after_the_finish_changes_nothing():
+    translator = passthrough()
+    run([ROLE, text("a"), finish(), ERROR, DONE], translator)
+    assert translator.finished and translator.failure is None
+
+
+def test_an_event_of_the_limit_passes_and_a_larger_one_does_not():
+    data = text("x" * 1000)
+    exact = Passthrough("req_1", max_event_size=len(data))
+    assert exact.feed(data) == data
+    exact = Passthrough("req_1", max_event_size=len(data) - 3)
+    assert exact.feed(data) == b""
+    assert isinstance(exact.failure, BackendProtocolError)
+
+
+def test_an_endless_event_is_bounded():
+    translator = Passthrough("req_1", max_event_size=1000)
+    for _ in range(200):
+        translator.feed(b"data: xxxx")
+    assert isinstance(translator.failure, BackendProtocolError)
+    assert len(translator._held) <= 1010
+
+
+# -- counts ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CHAT)
+def test_usage_is_what_the_last_counts_say(name):
+    translator = passthrough(name)
+    run([stream(name)], translator)
+    events = [orjson.loads(line[6:]) for line in stream(name).split(b"\n\n") if line[6:7] == b"{"]
+    if timings := [each["timings"] for each in events if "timings" in each]:
+        last = timings[-1]
+        prompt, output = last["cache_n"] + last["prompt_n"], last["predicted_n"]
+        assert translator.usage == Usage(prompt, last["cache_n"], output)
+        assert translator.usage.timings == last
+
+
+def test_usage_wins_over_timings_and_brings_cached_tokens():
+    translator = passthrough()
+    timings = {"cache_n": 3, "prompt_n": 4, "predicted_n": 5}
+    run([text("a"), finish(timings=timings), usage(10, 6, 4), DONE], translator)
+    assert translator.usage == Usage(10, 6, 4)
+
+
+def test_content_events_are_counted():
+    translator = passthrough()
+    run([ROLE, text("a"), text("b") + text("c"), finish(), usage(), DONE], translator)
+    assert translator.events == 3
+
+
+def test_a_whole_answer_is_read_for_its_counts():
+    translator = passthrough()
+    translator.read_answer(meaning("chat.nonstream").payload)
+    assert translator.usage is not None
+    assert (translator.usage.output > 0, translator.finish_reason) == (True, "stop")
+    for body in (b"", b"{", b'["usage"]', b'{"usage":1}', b'{"usage":{"prompt_tokens":-1}}'):
+        passthrough().read_answer(body)
+
+
+# -- our own words ---------------------------------------------------------------------------
+
+
+def test_a_sign_of_life_is_a_comment():
+    assert passthrough().keep_alive() == KEEP_ALIVE == b": keep-alive\n\n"
+    assert passthrough().open() == b""
+
+
+def test_a_failure_is_one_event_without_done():
+    told = passthrough().fail(Overloaded("Later."))
+    assert told.startswith(b"data: ") and told.endswith(b"\n\n") and told.count(b"\n\n") == 1
+    error = orjson.loads(told[6:])["error"]
+    assert (error["message"], error["code"], error["request_id"]) == (
+        "Later.", "overloaded", "req_1",
+    )  # fmt: skip
