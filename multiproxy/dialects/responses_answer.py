@@ -7,6 +7,7 @@ written for an item is the subclasses' matter.
 from abc import abstractmethod
 from collections.abc import Callable
 from random import Random
+from weakref import proxy
 
 from multiproxy.dialects.chat_stream import ChatReader
 from multiproxy.dialects.count import estimate_prompt, estimate_text
@@ -20,10 +21,10 @@ from multiproxy.dialects.events import (
     ToolFragment,
     Usage,
 )
-from multiproxy.dialects.ids import CallIds, hex_digits
+from multiproxy.dialects.ids import hex_digits
+from multiproxy.dialects.responses_calls import OpenCalls
 from multiproxy.dialects.responses_object import Object, response_object
 from multiproxy.dialects.responses_output import (
-    NOT_TOLD,
     CallItem,
     MessageItem,
     Part,
@@ -32,8 +33,6 @@ from multiproxy.dialects.responses_output import (
     Status,
 )
 from multiproxy.dialects.responses_request import ResponsesTurn
-from multiproxy.dialects.responses_tools import CallKind
-from multiproxy.dialects.tools import Call, CallTable
 from multiproxy.dialects.translator import EventTranslator
 from multiproxy.errors import BackendProtocolError
 
@@ -82,12 +81,8 @@ class ResponsesAnswer(EventTranslator):
         self._part: Part | None = None  # the open part of the open message
         self._reasoning: ReasoningItem | None = None
         self._held: Text | None = None  # white space that is told only if more follows
-        # calls: unopened -> open -> closed, by their number
-        self._ids = CallIds(random, turn.taken_ids)
-        self._table = CallTable()
-        self._seen_calls = 0
-        self._unopened: dict[int, Call] = {}
-        self._open_calls: dict[int, CallItem] = {}
+        # By proxy: with a cycle of references the text would wait for the collector.
+        self._calls = OpenCalls(proxy(self), turn, random)
 
     @property
     def output(self) -> list[Object]:
@@ -97,31 +92,31 @@ class ResponsesAnswer(EventTranslator):
     # -- what subclasses write ------------------------------------------------------------
 
     @abstractmethod
-    def _added(self, index: int, item: Object) -> None:
+    def added(self, index: int, item: Object) -> None:
         """An item begins."""
 
     @abstractmethod
-    def _part_added(self, item: MessageItem | ReasoningItem, part: Part) -> None:
+    def part_added(self, item: MessageItem | ReasoningItem, part: Part) -> None:
         """A part of an item begins."""
 
     @abstractmethod
-    def _delta(self, event: Text | Reasoning | Refusal, part: Part) -> None:
+    def delta(self, event: Text | Reasoning | Refusal, part: Part) -> None:
         """More text of the part that began last."""
 
     @abstractmethod
-    def _part_done(self, item: MessageItem | ReasoningItem, part: Part) -> None:
+    def part_done(self, item: MessageItem | ReasoningItem, part: Part) -> None:
         """A part is complete."""
 
     @abstractmethod
-    def _call_delta(self, item: CallItem, text: str) -> None:
+    def call_delta(self, item: CallItem, text: str) -> None:
         """More of a call's arguments or input."""
 
     @abstractmethod
-    def _call_done(self, item: CallItem, text: str) -> None:
+    def call_done(self, item: CallItem, text: str) -> None:
         """A call's arguments or input are complete."""
 
     @abstractmethod
-    def _item_done(self, index: int, item: Object) -> None:
+    def item_done(self, index: int, item: Object) -> None:
         """An item is complete, or cut."""
 
     @abstractmethod
@@ -134,7 +129,12 @@ class ResponsesAnswer(EventTranslator):
         kind = type(event)
         if kind is Text:
             assert isinstance(event, Text)
-            self._on_text(event)
+            part = self._part
+            if part is not None and part.kind is PartKind.TEXT:
+                self._keep(event, part)
+                self.delta(event, part)
+            else:
+                self._on_first_text(event)
         elif kind is ToolFragment:
             assert isinstance(event, ToolFragment)
             self._on_fragment(event)
@@ -151,12 +151,7 @@ class ResponsesAnswer(EventTranslator):
         elif kind is Done:
             self._complete()
 
-    def _on_text(self, event: Text) -> None:  # per piece
-        part = self._part
-        if part is not None and part.kind is PartKind.TEXT:
-            self._keep(event, part)
-            self._delta(event, part)
-            return
+    def _on_first_text(self, event: Text) -> None:
         self._settle_before_message()
         if self._message is None:
             event = _joined(self._held, event)
@@ -169,51 +164,34 @@ class ResponsesAnswer(EventTranslator):
     def _on_reasoning(self, event: Reasoning) -> None:
         if self._reasoning is None:
             self._held = None
-            self._open_waiting_calls()
+            self._calls.open_waiting()
             self._close_message()
-            self._close_complete_calls()
+            self._calls.close_complete()
             kind = PartKind.SUMMARY if self._turn.summarises else PartKind.REASONING
             item = ReasoningItem(
-                self._new_id("rs"), self._number(), kind, seals=self._turn.seals_reasoning
+                self._new_id("rs"), self.number(), kind, seals=self._turn.seals_reasoning
             )
             self._reasoning = item
-            self._added(item.index, item.to_object(Status.IN_PROGRESS))
-            self._part_added(item, item.part)
+            self.added(item.index, item.to_object(Status.IN_PROGRESS))
+            self.part_added(item, item.part)
         self._keep(event, self._reasoning.part)
-        self._delta(event, self._reasoning.part)
+        self.delta(event, self._reasoning.part)
 
     def _on_fragment(self, fragment: ToolFragment) -> None:
-        call = self._table.add(fragment)
-        if call.number and self._turn.one_call_only:
-            call.take()
-            return
-        self._grow(len(fragment.name) + len(fragment.arguments))
-        self._held = None
-        self._close_reasoning()
-        self._close_message()
-        item = self._open_calls.get(call.number)
-        if item is not None:
-            self._tell_arguments(item)
-        elif call.number in self._unopened or call.number == self._seen_calls:
-            if call.number not in self._unopened:
-                self._seen_calls += 1
-                self._open_waiting_calls()  # another call came: their names are whole
-                self._unopened[call.number] = call
-            if call.name and call.has_arguments:
-                self._open_call(call)
-        else:
-            call.take()  # closed: only white space can follow a complete object
+        call = self._calls.read(fragment)
+        if call is not None:
+            self._grow(len(fragment.name) + len(fragment.arguments))
+            self._held = None
+            self._close_reasoning()
+            self._close_message()
+            self._calls.tell(call)
 
     def _end(self, reason: str) -> None:
         self._held = None
-        self._open_waiting_calls(with_arguments_only=reason == "length")
-        lost = bool(self._unopened) and reason != "length"
-        self._unopened.clear()
         status = Status.INCOMPLETE if reason in _INCOMPLETE else Status.COMPLETED
         self._close_reasoning(status)
         self._close_message(status)
-        for item in list(self._open_calls.values()):
-            self._close_call(item, cut=status is Status.INCOMPLETE and not item.call.is_complete)
+        lost = self._calls.end(status, drops_empty=reason == "length")
         if lost and not self._done:
             self.failure = BackendProtocolError("The backend called a tool without a name.")
 
@@ -250,110 +228,61 @@ class ResponsesAnswer(EventTranslator):
     def _settle_before_message(self) -> None:
         self._close_reasoning()
         if self._message is None:
-            self._open_waiting_calls()
-            self._close_complete_calls()
+            self._calls.open_waiting()
+            self._calls.close_complete()
 
     def _say(self, event: Text | Refusal, kind: PartKind) -> None:
         message = self._message
         if message is None:
-            message = self._message = MessageItem(self._new_id("msg"), self._number())
-            self._added(message.index, message.to_object(Status.IN_PROGRESS))
+            message = self._message = MessageItem(self._new_id("msg"), self.number())
+            self.added(message.index, message.to_object(Status.IN_PROGRESS))
         part = self._part
         if part is None or part.kind is not kind:
             if part is not None:
-                self._part_done(message, part)
+                self.part_done(message, part)
             part = self._part = Part(kind, len(message.parts))
-            self._part_added(message, part)
+            self.part_added(message, part)
             message.parts.append(part)
         self._keep(event, part)
-        self._delta(event, part)
+        self.delta(event, part)
 
     def _close_message(self, status: Status = Status.COMPLETED) -> None:
         message, part = self._message, self._part
         if message is not None and part is not None:
-            self._part_done(message, part)
-            self._close(message.index, message.to_object(status))
+            self.part_done(message, part)
+            self.close(message.index, message.to_object(status))
             self._message = self._part = None
 
     def _close_reasoning(self, status: Status = Status.COMPLETED) -> None:
         item = self._reasoning
         if item is not None:
-            self._part_done(item, item.part)
-            self._close(item.index, item.to_object(status))
+            self.part_done(item, item.part)
+            self.close(item.index, item.to_object(status))
             self._reasoning = None
-
-    # -- calls -----------------------------------------------------------------------------
-
-    def _open_waiting_calls(self, *, with_arguments_only: bool = False) -> None:
-        """Open the calls whose names cannot grow any more."""
-        for call in list(self._unopened.values()):
-            if call.name and (call.has_arguments or not with_arguments_only):
-                self._open_call(call)
-
-    def _open_call(self, call: Call) -> None:
-        del self._unopened[call.number]
-        self._close_complete_calls()
-        target = self._turn.tools.target(call.name)
-        item_id = self._new_id("ctc" if target.kind is CallKind.CUSTOM else "fc")
-        item = CallItem(item_id, call, self._ids.claim(call.id), target)
-        self._open_calls[call.number] = item
-        if target.kind is not CallKind.BUILTIN:  # which is told when it is complete
-            item.index = self._number()
-            self._added(item.index, item.to_object(Status.IN_PROGRESS, ""))
-        self._tell_arguments(item)
-
-    def _tell_arguments(self, item: CallItem) -> None:
-        text = item.take()
-        if text and item.index != NOT_TOLD:
-            self._call_delta(item, text)
-
-    def _close_complete_calls(self) -> None:
-        for item in [each for each in self._open_calls.values() if each.call.is_complete]:
-            self._close_call(item, cut=False)
-
-    def _close_call(self, item: CallItem, *, cut: bool) -> None:
-        del self._open_calls[item.call.number]
-        self._tell_arguments(item)  # the fragment being read may have completed it
-        if item.index == NOT_TOLD:
-            item.index = self._number()
-            builtin = None if cut else item.to_builtin_object(Status.COMPLETED)
-            if builtin is not None:
-                self._added(item.index, {**builtin, "status": Status.IN_PROGRESS.value})
-                self._close(item.index, builtin)
-                return
-            self._added(item.index, item.to_object(Status.IN_PROGRESS, ""))
-            if item.text:
-                self._call_delta(item, item.text)
-        if cut:
-            self._close(item.index, item.to_object(Status.INCOMPLETE, item.text))
-            return
-        whole, rest = item.finish()
-        if rest:
-            self._call_delta(item, rest)
-        self._call_done(item, whole)
-        self._close(item.index, item.to_object(Status.COMPLETED, whole))
 
     # -- small things ----------------------------------------------------------------------
 
     def _new_id(self, prefix: str) -> str:
         return f"{prefix}_{hex_digits(32, self._random)}"
 
-    def _number(self) -> int:
+    def number(self) -> int:
         self._next_index += 1
         return self._next_index - 1
 
-    def _close(self, index: int, item: Object) -> None:
+    def close(self, index: int, item: Object) -> None:
         self._done[index] = item
-        self._item_done(index, item)
+        self.item_done(index, item)
 
     def _keep(self, event: Text | Reasoning | Refusal, part: Part) -> None:  # per piece
         part.write(event.text)
-        self._grow(len(event.text))
+        self._size += len(event.text)
+        if self._size > self._max_answer_size:
+            self._grow(0)
         if type(event) is Text and event.logprobs:
             part.logprobs += event.logprobs
             self._grow(_LOGPROB_SIZE * len(event.logprobs))
 
-    def _grow(self, size: int) -> None:  # per piece
+    def _grow(self, size: int) -> None:
         self._size += size
         if self._size > self._max_answer_size:
             self.failure = BackendProtocolError("The backend's answer has too many bytes.")

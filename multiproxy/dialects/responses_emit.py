@@ -27,7 +27,7 @@ _HEAD = b'event: %b\ndata: {"type":"%b",'
 _CONTENT_DELTA = _HEAD + b'"item_id":"%b","output_index":%d,"content_index":%d,%b"delta":'
 _SUMMARY_DELTA = _HEAD + b'"item_id":"%b","output_index":%d,"summary_index":%d,%b"delta":'
 _CALL_DELTA = _HEAD + b'"item_id":"%b","output_index":%d,"delta":'
-_NUMBER = b',"sequence_number":%d}\n\n'
+_WHOLE_DELTA = b'%b%b,"sequence_number":%d}\n\n'
 _NO_LOGPROBS = b'"logprobs":[],'
 
 _EVENT = {
@@ -94,16 +94,16 @@ class ResponsesEmitter(ResponsesAnswer):
         if not self._sequence:
             self._out.append(self.open())
 
-    def _added(self, index: int, item: Object) -> None:
+    def added(self, index: int, item: Object) -> None:
         self._on_first()
         self.started = True
         self._event(b"response.output_item.added", {"output_index": index, "item": item})
 
-    def _item_done(self, index: int, item: Object) -> None:
+    def item_done(self, index: int, item: Object) -> None:
         self._call_prefixes.pop(index, None)
         self._event(b"response.output_item.done", {"output_index": index, "item": item})
 
-    def _part_added(self, item: MessageItem | ReasoningItem, part: Part) -> None:
+    def part_added(self, item: MessageItem | ReasoningItem, part: Part) -> None:
         name = b"response.content_part.added"
         template = _CONTENT_DELTA
         if part.kind is PartKind.SUMMARY:
@@ -115,16 +115,16 @@ class ResponsesEmitter(ResponsesAnswer):
             event, event, item.id.encode(), item.index, part.index, extra,
         )  # fmt: skip
 
-    def _delta(self, event: Text | Reasoning | Refusal, part: Part) -> None:  # per piece
+    def delta(self, event: Text | Reasoning | Refusal, part: Part) -> None:  # per piece
         prefix = self._prefix
         if type(event) is Text and event.logprobs:
             prefix = prefix.replace(
                 _NO_LOGPROBS, b'"logprobs":' + orjson.dumps(event.logprobs) + b","
             )
-        self._out.append(prefix + orjson.dumps(event.text) + _NUMBER % self._sequence)
+        self._out.append(_WHOLE_DELTA % (prefix, orjson.dumps(event.text), self._sequence))
         self._sequence += 1
 
-    def _part_done(self, item: MessageItem | ReasoningItem, part: Part) -> None:
+    def part_done(self, item: MessageItem | ReasoningItem, part: Part) -> None:
         place, text = _place(item, part), part.text
         key = "refusal" if part.kind is PartKind.REFUSAL else "text"
         whole: Object = {**place, key: text}
@@ -136,16 +136,16 @@ class ResponsesEmitter(ResponsesAnswer):
             name = b"response.reasoning_summary_part.done"
         self._event(name, {**place, "part": part.to_object()})
 
-    def _call_delta(self, item: CallItem, text: str) -> None:  # per piece
+    def call_delta(self, item: CallItem, text: str) -> None:  # per piece
         prefix = self._call_prefixes.get(item.index)
         if prefix is None:
             event = _call_event(item) + b".delta"
             prefix = _CALL_DELTA % (event, event, item.id.encode(), item.index)
             self._call_prefixes[item.index] = prefix
-        self._out.append(prefix + orjson.dumps(text) + _NUMBER % self._sequence)
+        self._out.append(_WHOLE_DELTA % (prefix, orjson.dumps(text), self._sequence))
         self._sequence += 1
 
-    def _call_done(self, item: CallItem, text: str) -> None:
+    def call_done(self, item: CallItem, text: str) -> None:
         whole: Object = {"item_id": item.id, "output_index": item.index}
         if item.is_custom:
             whole["input"] = text

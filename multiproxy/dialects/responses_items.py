@@ -6,6 +6,7 @@ are merged into one assistant message later.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -88,17 +89,6 @@ class ItemReader:
         self._tools = tools
         self._policy = policy
         self._content = ContentReader(Media(policy))
-        self._readers: dict[str, Callable[[Item, str], Iterator[Message]]] = {
-            "reasoning": self._reasoning,
-            "function_call": self._function_call,
-            "custom_tool_call": self._custom_call,
-            "compaction": self._compaction,
-            **dict.fromkeys(BY_ITEM, self._builtin_call),
-            **dict.fromkeys(("function_call_output", "custom_tool_call_output"), self._output),
-            **dict.fromkeys([f"{name}_output" for name in BY_ITEM], self._output),
-            **dict.fromkeys(_FOREIGN_TYPES, self._foreign),
-            "tool_search_output": self._tool_search_output,
-        }
         # Some clients name the item, not the call, in a local shell's output.
         self._call_of_item: dict[str, str] = {}
 
@@ -120,8 +110,8 @@ class ItemReader:
                 continue  # read before the messages: they change the tools and the options
             elif kind == "compaction_trigger":
                 raise Unsupported("Compaction is not supported by this server.", param=path)
-            elif kind in self._readers:
-                messages += self._readers[kind](item, path)
+            elif kind in _READERS:
+                messages += _READERS[kind](self, item, path)
             else:
                 raise InvalidRequest(f"Unknown item type {kind!r:.64}.", param=f"{path}.type")
         return messages
@@ -156,7 +146,7 @@ class ItemReader:
             case role:
                 raise InvalidRequest(f"Unknown role {role!r:.64}.", param=f"{path}.role")
 
-    def _reasoning(self, item: Item, path: str) -> Iterator[Message]:
+    def read_reasoning(self, item: Item, path: str) -> Iterator[Message]:
         text = unseal(item.get("encrypted_content"))
         for member in ("content", "summary"):
             if not text and item.get(member):
@@ -164,15 +154,15 @@ class ItemReader:
         if text:
             yield {"role": "assistant", "content": "", "reasoning_content": text}
 
-    def _function_call(self, item: Item, path: str) -> Iterator[Message]:
+    def read_function_call(self, item: Item, path: str) -> Iterator[Message]:
         name = self._tools.chat_name(_string(item, "name", path), item.get("namespace"))
         yield _call(item, path, name, sanitised_arguments(item.get("arguments")))
 
-    def _custom_call(self, item: Item, path: str) -> Iterator[Message]:
+    def read_custom_call(self, item: Item, path: str) -> Iterator[Message]:
         name = self._tools.chat_name(_string(item, "name", path), item.get("namespace"))
         yield _call(item, path, name, sanitised_arguments({"input": item.get("input") or ""}))
 
-    def _builtin_call(self, item: Item, path: str) -> Iterator[Message]:
+    def read_builtin_call(self, item: Item, path: str) -> Iterator[Message]:
         builtin = BY_ITEM[item["type"]]
         if item.get("call_id") is None and item["type"] == "tool_search_call":
             return  # searched by a server elsewhere; its result only adds tools
@@ -181,7 +171,7 @@ class ItemReader:
             self._call_of_item[item["id"]] = item["call_id"]
         yield call
 
-    def _output(self, item: Item, path: str) -> Iterator[Message]:
+    def read_output(self, item: Item, path: str) -> Iterator[Message]:
         output = item.get("output")
         if item["type"] == "shell_call_output":
             output = shell_output_text(output)
@@ -189,7 +179,7 @@ class ItemReader:
             item = {**item, "call_id": self._call_of_item.get(str(item.get("id")))}
         yield from self._result(item, path, self._content.tool_output(output, f"{path}.output"))
 
-    def _tool_search_output(self, item: Item, path: str) -> Iterator[Message]:
+    def read_tool_search_output(self, item: Item, path: str) -> Iterator[Message]:
         if item.get("call_id") is None:
             return
         tools = item.get("tools")
@@ -211,16 +201,32 @@ class ItemReader:
         else:
             yield {"role": "tool", "tool_call_id": call_id, "content": content}
 
-    def _compaction(self, item: Item, path: str) -> Iterator[Message]:
+    def read_compaction(self, item: Item, path: str) -> Iterator[Message]:
         if text := unseal(item.get("encrypted_content")):
             yield {"role": "user", "content": text}
 
-    def _foreign(self, item: Item, path: str) -> Iterator[Message]:
+    def read_foreign(self, item: Item, path: str) -> Iterator[Message]:
         """A hosted tool's call from a conversation that moved here from elsewhere."""
         shown = {key: item[key] for key in _SHOWN_MEMBERS if item.get(key)}
         if shown and item["type"] != "computer_call_output":
             text = f"[{item['type']}] {orjson.dumps(shown).decode()}\n"
             yield {"role": "assistant", "content": text}
+
+
+_READERS: Mapping[str, Callable[[ItemReader, Item, str], Iterator[Message]]] = MappingProxyType(
+    {
+        "reasoning": ItemReader.read_reasoning,
+        "function_call": ItemReader.read_function_call,
+        "function_call_output": ItemReader.read_output,
+        "custom_tool_call": ItemReader.read_custom_call,
+        "custom_tool_call_output": ItemReader.read_output,
+        "compaction": ItemReader.read_compaction,
+        **dict.fromkeys(BY_ITEM, ItemReader.read_builtin_call),
+        **dict.fromkeys([f"{name}_output" for name in BY_ITEM], ItemReader.read_output),
+        "tool_search_output": ItemReader.read_tool_search_output,
+        **dict.fromkeys(_FOREIGN_TYPES, ItemReader.read_foreign),
+    }
+)
 
 
 def _start_of_last_turn(items: Sequence[Item]) -> int:

@@ -1,5 +1,6 @@
 """Streams of Chat chunks and the Responses events that must come of them."""
 
+import gc
 from typing import Any
 
 import orjson
@@ -22,7 +23,7 @@ from chat_notation import (
     verbose,
 )
 from dialects.responses_grammar import check
-from dialects.responses_run import NOW, emitter, failure, run, told, turn
+from dialects.responses_run import NOW, emitter, failure, fold, run, told, turn
 
 from multiproxy.errors import (
     BackendDied,
@@ -628,3 +629,16 @@ def test_many_small_deltas_are_read_in_linear_time() -> None:
     translator = emitter()
     out = run(translator, [stream, finish("tool_calls") + END])
     assert orjson.loads(check(out).output[0]["arguments"]) == {"x": "x" * size}
+
+
+@pytest.mark.parametrize("translator", [emitter, fold])
+def test_a_translator_is_gone_with_its_last_reference(translator: Any) -> None:
+    body = ROLE + reasoning("r") + text("a") + call(0, "c0", "apply_patch", '{"input":"x"}')
+    gc.collect()
+    gc.disable()
+    try:
+        for ending in (finish() + END, b"", ERROR):
+            run(translator(turn(tools=CODEX_TOOLS)), [body + ending])
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
