@@ -58,11 +58,11 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("engines")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_engine(model_folder: Path) -> Iterator[EngineFactory]:
-    """Give engines that live until the last test, the same for the same arguments.
+    """Give engines that live until the file's last test, the same for the same arguments.
 
-    For tests that do them no harm.
+    For tests that do them no harm. Not longer: other tests count this process's children.
     """
     engines = Engines(model_folder)
     yield cache(engines.start)
