@@ -153,7 +153,7 @@ async def test_a_slow_script_does_not_lose_the_stream(serve, look, address):
 
 @pytest.mark.parametrize("width", [390, 1440])
 async def test_markup_from_outside_never_becomes_markup(serve, look, address, width):
-    payload = "<img src=x onerror='window.pwned=1'><script>window.pwned=1</script>\"'"
+    payload = "<img src=x onerror='window.pwned=1'><script>window.pwned=1</script>\"'" + "x" * 90
     scene = busy()
     scene.backend_list = [hostile(view, payload) for view in scene.backend_list]
     scene.running_list = [hostile(view, payload) for view in scene.running_list]

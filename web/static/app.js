@@ -58,7 +58,7 @@
       // Each with its own source: requests of one element would replace each other.
       const place = `#${name}`;
       const how = { source: place, target: place, swap: "innerMorph" };
-      window.htmx.ajax("GET", `/fragments/${name}`, how);
+      window.htmx.ajax("GET", `/fragments/${name}?${live.dataset.query}`, how);
     }
     setTimeout(restart, POLL_MS);
   };
@@ -134,10 +134,36 @@
     if (event.target.closest("[data-act=pause]")) togglePause();
   });
 
+  // Filters are links in the end: choosing one goes to its address.
+  document.addEventListener("change", (event) => {
+    event.target.closest("select") && event.target.form?.closest("[data-auto-submit]")?.requestSubmit();
+  });
+
+  // Empty fields would only make the address long.
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-auto-submit]")) return;
+    for (const field of event.target.elements) field.disabled = field.name && !field.value;
+  });
+
+  // The browser keeps a disabled field disabled when it goes back to this page.
+  window.addEventListener("pageshow", () => {
+    for (const field of document.querySelectorAll("[data-auto-submit] :disabled")) field.disabled = false;
+  });
+
+  const GO = { o: "/", r: "/requests", b: "/backends", m: "/models", c: "/config" };
+  let going = false;
+
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input, select, textarea, [contenteditable]")) return;
     if (event.key === "p") togglePause();
     else if (event.key === "t") switchTheme();
+    else if (event.key === "/") {
+      const search = document.querySelector("input[type=search]");
+      if (!search) return;
+      search.focus();
+      event.preventDefault();
+    } else if (going && GO[event.key]) location.assign(GO[event.key]);
+    going = event.key === "g";
   });
 })();

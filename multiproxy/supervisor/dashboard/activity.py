@@ -58,9 +58,11 @@ def _running_row(x: RunningView, flow_top: float, patience_s: float) -> RunningR
     return RunningRow(x, "rec", word, "wait", "", _segments(waited, patience_s))
 
 
-def finished_rows(finished: Sequence[FinishedView], now: float) -> list[FinishedRow]:
-    """The newest ``SHOWN``, with waterfalls on the scale of the longest of them."""
-    shown = finished[:SHOWN]
+def finished_rows(
+    finished: Sequence[FinishedView], now: float, limit: int = SHOWN
+) -> list[FinishedRow]:
+    """The newest ``limit``, with waterfalls on the scale of the longest of them."""
+    shown = finished[:limit]
     scale = max([1.0, *(x.total_s for x in shown)])
     return [_finished_row(x, scale, now) for x in shown]
 

@@ -166,10 +166,7 @@ class Feed:
         while True:
             await self._occupied.wait()
             await asyncio.sleep(self._tick_s)
-            try:
-                self.tick()
-            except Exception:  # a page that cannot be drawn now must not end every stream
-                log.exception("the live feed could not render")
+            self.tick()
 
     def tick(self) -> None:
         """Renders every look once and gives each seat what changed for it."""
@@ -184,7 +181,7 @@ class Feed:
                 continue  # only a full round can make it whole again
             look = seat.look
             if look not in rendered:
-                rendered[look] = render(look, fast_only)
+                rendered[look] = self._try(render, look, fast_only)
             fragments = rendered[look]
             changed = tuple(
                 name
@@ -198,6 +195,13 @@ class Feed:
             if messages[key] and seat.offer(messages[key]):
                 seat.sent.update((name, fragments[name]) for name in changed)
                 seat.dirty = False
+
+    def _try(self, render: Render, look: Look, fast_only: bool) -> Mapping[str, str]:
+        try:
+            return render(look, fast_only)
+        except Exception:  # a page that cannot be drawn now must not end every stream
+            log.exception("the live feed could not render %s", look.page)
+            return {}
 
     def announce(self, name: str, data: Mapping[str, object]) -> None:
         """A named event for every viewer that keeps up, with the next tick."""

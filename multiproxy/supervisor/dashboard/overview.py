@@ -78,6 +78,16 @@ def _steps(duration: float) -> str:
     return f"{minutes} min" if minutes < 60 else span(duration)
 
 
+def nav_counts(snapshot: Snapshot) -> dict[str, tuple[str, bool]]:
+    """Per page the number beside its link, and whether it is a warning."""
+    serving = sum(b.state in SERVING for b in snapshot.backends)
+    configured = len(snapshot.backends)
+    counts = {"backends": (f"{serving}/{configured}", serving < configured)}
+    if snapshot.running:
+        counts["requests"] = (str(len(snapshot.running)), False)
+    return counts
+
+
 def side(snapshot: Snapshot) -> Data:
     output = snapshot.minute.output
     speeds = {name: bins.now for name, bins in output.items()}
@@ -95,14 +105,14 @@ def kpis(snapshot: Snapshot) -> Data:
     return {
         "minute": minute,
         "output": output,
-        "output_line": _spark(output.totals),
-        "prompt_line": _spark(minute.prompt.totals),
+        "output_line": spark(output.totals),
+        "prompt_line": spark(minute.prompt.totals),
         "p50": p50,
         "p95": p95,
         "histogram": _histogram(minute.ttft_histogram(), p50, p95),
         "busy": busy,
         "slots": slots,
-        "pips": _pips(busy, slots, prefilling),
+        "pips": pips(busy, slots, prefilling),
         "queued": len(snapshot.queued),
         "longest_wait": max((x.elapsed_s for x in snapshot.queued), default=None),
         "request_bars": _bars(minute.ended.totals, minute.failed.totals),
@@ -116,7 +126,7 @@ def throughput(snapshot: Snapshot) -> Data:
     """Output tokens per second of the last minute, stacked in the order of the configuration."""
     minute = snapshot.minute
     width, height = 600, 200
-    names = [b.id for b in snapshot.backends]
+    names = list(dict.fromkeys(b.id for b in snapshot.backends))  # a replaced one may come twice
     names += sorted(set(minute.output) - set(names) - {""})  # no longer configured
     top = figures.nice_top(max(minute.output_total().totals))
     base = [0.0] * WINDOW_S
@@ -172,9 +182,9 @@ def backends(snapshot: Snapshot) -> Data:
     return {
         "rows": rows,
         "summary": [f"{n} {words.get(state, state)}" for state, n in counts.items() if n],
-        "pips": {b.id: _pips(b.slots_busy, b.slots_total or 0, 0) for b in rows},
+        "pips": [pips(b.slots_busy, b.slots_total or 0) for b in rows],
         "lines": {
-            name: _spark(bins.totals, 104, 26) for name, bins in snapshot.minute.output.items()
+            name: spark(bins.totals, 104, 26) for name, bins in snapshot.minute.output.items()
         },
         "speeds": {name: bins.now for name, bins in snapshot.minute.output.items()},
         "now": snapshot.now,
@@ -207,7 +217,8 @@ def finished(snapshot: Snapshot) -> Data:
 # -- the small drawings of the key figures ---------------------------------------------------
 
 
-def _spark(values: list[float], width: int = 120, height: int = 34) -> str:
+def spark(values: list[float], width: int = 120, height: int = 34) -> str:
+    """Path data of a line over ``width`` by ``height`` with its own scale."""
     top = max(max(values), 1e-9) * 1.12
     return figures.line(values, width, height - 2, top)
 
@@ -224,7 +235,7 @@ def _histogram(
     ]
 
 
-def _pips(busy: int, slots: int, prefilling: int) -> list[str]:
+def pips(busy: int, slots: int, prefilling: int = 0) -> list[str]:
     """The class of every slot, busy ones first; none when there are too many to count."""
     if slots > MAX_PIPS:
         return []

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from jinja2 import Environment
 
-from multiproxy.supervisor.dashboard import overview
+from multiproxy.supervisor.dashboard import fleet, models, overview, request, requests, setup
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
 from multiproxy.supervisor.dashboard.views import Provider
@@ -19,19 +19,50 @@ from multiproxy.supervisor.dashboard.views import Provider
 @dataclass(frozen=True, slots=True)
 class Fragment:
     name: str  # element id, template fragments/NAME.html
-    data: Callable[[Snapshot], Mapping[str, object]]
+    data: Callable[[Snapshot, Look], Mapping[str, object]]
     fast: bool = False  # rendered on every tick, not only on full rounds
+    once: bool = False  # not in the stream: what the reader fills in or opens must stay so
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    """``path`` may end in ``{id}``, which then is the query field ``id`` of every look at it."""
+
     name: str  # template NAME.html, stream /live/NAME
     path: str
     title: str
     icon: str
     fragments: tuple[Fragment, ...]
     query: tuple[str, ...] = ()  # the query fields that change what is shown
+    parent: str = ""  # the page whose link is marked; such a page has no link of its own
+    exists: Callable[[Snapshot, Look], bool] = lambda snapshot, look: True
 
+    @property
+    def live(self) -> tuple[Fragment, ...]:
+        return tuple(fragment for fragment in self.fragments if not fragment.once)
+
+
+def _same(
+    data: Callable[[Snapshot], Mapping[str, object]],
+) -> Callable[[Snapshot, Look], Mapping[str, object]]:
+    """For what does not depend on who looks."""
+    return lambda snapshot, look: data(snapshot)
+
+
+def _nav(snapshot: Snapshot, look: Look) -> Mapping[str, object]:
+    page = BY_NAME[look.page]
+    return {
+        "pages": [page for page in PAGES if not page.parent],
+        "current": page.parent or page.name,
+        "counts": overview.nav_counts(snapshot),
+    }
+
+
+FRAME = (
+    Fragment("nav", _nav),
+    Fragment("side", _same(overview.side)),
+    Fragment("banner", _same(overview.banner)),
+)
 
 PAGES = (
     Page(
@@ -40,20 +71,81 @@ PAGES = (
         "Overview",
         "overview",
         (
-            Fragment("side", overview.side),
-            Fragment("head", overview.head),
-            Fragment("banner", overview.banner),
-            Fragment("kpis", overview.kpis),
-            Fragment("throughput", overview.throughput),
-            Fragment("first-token", overview.first_token),
-            Fragment("backends", overview.backends),
-            Fragment("activity-head", overview.activity_head),
-            Fragment("running", overview.running, fast=True),
-            Fragment("finished", overview.finished, fast=True),
+            *FRAME,
+            Fragment("head", _same(overview.head)),
+            Fragment("kpis", _same(overview.kpis)),
+            Fragment("throughput", _same(overview.throughput)),
+            Fragment("first-token", _same(overview.first_token)),
+            Fragment("backends", _same(overview.backends)),
+            Fragment("activity-head", _same(overview.activity_head)),
+            Fragment("running", _same(overview.running), fast=True),
+            Fragment("finished", _same(overview.finished), fast=True),
+        ),
+    ),
+    Page(
+        "requests",
+        "/requests",
+        "Requests",
+        "requests",
+        (
+            *FRAME,
+            Fragment("requests-filters", requests.filters, once=True),
+            Fragment("requests-running", requests.running, fast=True),
+            Fragment("requests-finished", requests.finished),
+            Fragment("requests-paging", requests.paging),
+        ),
+        query=requests.FIELDS,
+    ),
+    Page(
+        "request",
+        "/requests/{id}",
+        "Request",
+        "requests",
+        (
+            *FRAME,
+            Fragment("request-head", request.detail, fast=True),
+            Fragment("request-detail", request.detail, fast=True),
+        ),
+        query=("id",),
+        parent="requests",
+        exists=request.exists,
+    ),
+    Page(
+        "backends",
+        "/backends",
+        "Backends",
+        "backends",
+        (
+            *FRAME,
+            Fragment("fleet-head", _same(fleet.head)),
+            Fragment("fleet", _same(fleet.rows)),
+        ),
+    ),
+    Page(
+        "models",
+        "/models",
+        "Models",
+        "models",
+        (
+            *FRAME,
+            Fragment("models-head", _same(models.head)),
+            Fragment("models", _same(models.rows)),
+            Fragment("models-asked", _same(models.asked)),
+        ),
+    ),
+    Page(
+        "config",
+        "/config",
+        "Config",
+        "config",
+        (
+            *FRAME,
+            Fragment("config-head", _same(setup.head)),
+            Fragment("config-state", _same(setup.state)),
+            Fragment("config-clients", _same(setup.clients), once=True),
         ),
     ),
 )
-
 BY_NAME = {page.name: page for page in PAGES}
 
 
@@ -66,26 +158,32 @@ class Moment:
         self._frame = frame
         self._snapshot = snapshot
 
+    def has(self, look: Look) -> bool:
+        """Whether there is something to show at all."""
+        return BY_NAME[look.page].exists(self._snapshot, look)
+
     def page(self, look: Look, theme: str) -> str:
         page = BY_NAME[look.page]
         return self._env.get_template(f"{page.name}.html").render(
             self._frame,
             page=page,
-            pages=PAGES,
+            look=look,
+            query=dict(look.query),
             theme=theme,
-            html=self.fragments(look, False),
+            html={f.name: self.fragment(f, look) for f in page.fragments},
         )
 
     def fragments(self, look: Look, fast_only: bool) -> dict[str, str]:
+        """Those of the stream."""
         return {
             fragment.name: self.fragment(fragment, look)
-            for fragment in BY_NAME[look.page].fragments
+            for fragment in BY_NAME[look.page].live
             if fragment.fast or not fast_only
         }
 
     def fragment(self, fragment: Fragment, look: Look) -> str:
         template = self._env.get_template(f"fragments/{fragment.name}.html")
-        return template.render(fragment.data(self._snapshot), zone=look.zone)
+        return template.render(fragment.data(self._snapshot, look), zone=look.zone)
 
 
 class Renderer:

@@ -4,6 +4,7 @@ import hmac
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 from multiproxy.errors import MethodNotAllowed, NotAllowed, NotFound, ProxyError
@@ -48,11 +49,16 @@ class Routes:
             "/readyz": self._readyz,
         }
         self._post: dict[str, Handler] = {"/theme": self._switch_theme}
+        self._by_id: dict[str, Page] = {}  # path up to the id -> page
         for page in PAGES:
-            self._get[page.path] = partial(self._page, page)
+            before_id, has_id, _ = page.path.partition("{id}")
+            if has_id:
+                self._by_id[before_id] = page
+            else:
+                self._get[page.path] = partial(self._page, page)
             self._get[f"/live/{page.name}"] = partial(self._live, page)
             for fragment in page.fragments:
-                self._get[f"/fragments/{fragment.name}"] = partial(self._fragment, page, fragment)
+                self._get[f"/fragments/{fragment.name}"] = partial(self._fragment, fragment)
         self._static = static.routes
 
     async def __call__(self, request: Request) -> Response | EventStream:
@@ -68,7 +74,7 @@ class Routes:
         if file := self._static.get(request.path):
             reads: Handler | None = partial(_answer, file)
         else:
-            reads = self._get.get(request.path)
+            reads = self._get.get(request.path) or self._find_by_id(request.path)
         writes = self._post.get(request.path)
         handler = writes if request.method == "POST" else reads
         if handler is not None:
@@ -78,13 +84,25 @@ class Routes:
         allow = b"GET, HEAD" if reads else b"POST"
         raise MethodNotAllowed("This address is not for that.", headers=((b"allow", allow),))
 
+    def _find_by_id(self, path: str) -> Handler | None:
+        before_id, slash, last = path.rpartition("/")
+        page = self._by_id.get(before_id + slash)
+        if page is None or not last:
+            return None
+        return lambda request: self._page(page, replace(request, query={"id": last}))
+
     # -- pages -------------------------------------------------------------------------------
 
     async def _page(self, page: Page, request: Request) -> Response:
-        html = self._renderer.moment().page(_look(page, request), _theme(request))
-        return Response(body=html.encode())
+        look, moment = _look(page, request), self._renderer.moment()
+        if not moment.has(look):
+            raise NotFound("It is not kept any more, or never was.")
+        return Response(body=moment.page(look, _theme(request)).encode())
 
-    async def _fragment(self, page: Page, fragment: Fragment, request: Request) -> Response:
+    async def _fragment(self, fragment: Fragment, request: Request) -> Response:
+        """Shared fragments are told by ``page`` which page they are part of."""
+        pages = [page for page in PAGES if fragment in page.fragments]
+        page = next((p for p in pages if p.name == request.query.get("page")), pages[0])
         html = self._renderer.moment().fragment(fragment, _look(page, request))
         return Response(body=html.encode())
 
@@ -119,7 +137,7 @@ class Routes:
         age = YEAR_S if theme in THEMES[1:] else 0
         cookie = f"{THEME_COOKIE}={theme if age else ''}; Path=/; Max-Age={age}; SameSite=Lax"
         back = form.get("back", "/")
-        location = back if back in {page.path for page in PAGES} else "/"
+        location = back if back in {page.path for page in PAGES} else "/"  # never elsewhere
         return Response(303, headers=(("Location", location), ("Set-Cookie", cookie)))
 
     def _checked_form(self, request: Request) -> dict[str, str]:

@@ -15,6 +15,8 @@ from multiproxy.supervisor.dashboard.views import (
 # Enough for 68 exchanges a second over the whole minute; above that the window gets shorter,
 # never the numbers wrong (see ``Minute``'s ``span_s``).
 MAX_FINISHED = 4096
+RECENT_S = 300.0
+FOREVER_S = 10 * 365 * 86400.0
 
 
 class Snapshot:
@@ -35,6 +37,15 @@ class Snapshot:
     @cached_property
     def finished(self) -> list[FinishedView]:
         return self._provider.finished(MAX_FINISHED, WINDOW_S)
+
+    @cached_property
+    def recent(self) -> list[FinishedView]:
+        """The last minutes, for what a single one has too few samples of."""
+        return self._provider.finished(MAX_FINISHED, RECENT_S)
+
+    def history(self, limit: int) -> list[FinishedView]:
+        """The newest ``limit`` there are, however long ago they ended."""
+        return self._provider.finished(limit, FOREVER_S)
 
     @cached_property
     def health(self) -> HealthView:

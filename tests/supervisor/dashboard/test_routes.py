@@ -21,9 +21,10 @@ async def token_of(served) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_every_page_and_every_fragment_has_an_address(serve, page):
     served = await serve()
-    assert (await served.get(page.path)).status == 200
+    known = served.scene.running_list[0].id
+    assert (await served.get(page.path.replace("{id}", known))).status == 200
     for fragment in page.fragments:
-        answer = await served.get(f"/fragments/{fragment.name}")
+        answer = await served.get(f"/fragments/{fragment.name}?page={page.name}&id={known}")
         assert answer.status == 200
         assert "<html" not in answer.text
 
@@ -37,6 +38,7 @@ async def test_a_fragment_is_what_the_page_holds(serve):
 @pytest.mark.parametrize(
     "path",
     ["/nothing", "/index.html", "//", "/fragments/", "/fragments/nothing", "/live/nothing",
+     "/requests/", "/requests/r_none", "/requests/r_a/b", "/requests/{id}",
      "/static/../app.css", "/static/old/app.css", "/%2e%2e/etc/passwd", "/healthz/"],
 )  # fmt: skip
 async def test_there_is_nothing_anywhere_else(serve, path):

@@ -1,0 +1,81 @@
+"""The Models page: which names work, where they go, how they perform."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+from multiproxy.supervisor.dashboard.overview import SERVING
+from multiproxy.supervisor.dashboard.snapshot import Snapshot
+from multiproxy.supervisor.dashboard.summary import Summary
+from multiproxy.supervisor.dashboard.views import BackendView, FinishedView, Outcome
+
+Data = dict[str, object]
+
+MOST_ASKED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    name: str
+    backends: list[BackendView]  # in the order of the configuration
+    contexts: list[int]  # the different sizes, smallest first
+    summary: Summary
+    warning: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRow:
+    name: str
+    served_as: str  # "" when it was rejected
+    count: int
+
+
+def head(snapshot: Snapshot) -> Data:
+    names = _by_model(snapshot)
+    return {
+        "models": len(names),
+        "served": sum(any(b.state in SERVING for b in where) for where in names.values()),
+    }
+
+
+def rows(snapshot: Snapshot) -> Data:
+    exchanges: dict[str, list[FinishedView]] = defaultdict(list)
+    for exchange in snapshot.recent:
+        exchanges[exchange.model].append(exchange)
+    return {
+        "rows": [
+            ModelRow(
+                name,
+                where,
+                sorted({b.context_size for b in where if b.context_size}),
+                Summary(exchanges[name]),
+                _warning(where),
+            )
+            for name, where in _by_model(snapshot).items()
+        ]
+    }
+
+
+def asked(snapshot: Snapshot) -> Data:
+    """Names clients used that are not a model's own: aliases, defaults, and mistakes."""
+    counts = Counter(
+        (x.requested_model, "" if x.outcome is Outcome.REJECTED else x.model)
+        for x in snapshot.recent
+        if x.requested_model and (x.requested_model != x.model or x.status == 404)
+    )
+    return {"rows": [AskedRow(*names, n) for names, n in counts.most_common(MOST_ASKED)]}
+
+
+def _by_model(snapshot: Snapshot) -> dict[str, list[BackendView]]:
+    found: dict[str, list[BackendView]] = {}
+    for backend in snapshot.backends:
+        for model in backend.models:
+            found.setdefault(model, []).append(backend)
+    return found
+
+
+def _warning(where: list[BackendView]) -> str:
+    if not any(backend.state in SERVING for backend in where):
+        return "No backend of it is serving"
+    if len({backend.context_size for backend in where if backend.context_size}) > 1:
+        return "Its backends have different context sizes"
+    return ""

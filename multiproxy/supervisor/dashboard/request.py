@@ -1,0 +1,102 @@
+"""The page of one request: its numbers, where its time went, and who asked."""
+
+from dataclasses import dataclass
+
+from multiproxy.supervisor.dashboard import activity
+from multiproxy.supervisor.dashboard.feed import Look
+from multiproxy.supervisor.dashboard.requests import KEPT
+from multiproxy.supervisor.dashboard.snapshot import Snapshot
+from multiproxy.supervisor.dashboard.views import FinishedView, RunningView
+
+Data = dict[str, object]
+
+# The word for each part of the waterfall.
+PARTS = {
+    "rest": "receiving, connecting, failed tries",
+    "wait": "waiting for a slot",
+    "prefill": "prefill",
+    "decode": "decode",
+}
+WHO = {"-": "", "C": "the client", "B": "the backend", "P": "MultiProxy"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One row of the timeline; ``x`` and ``width`` in percent of the whole."""
+
+    kind: str
+    title: str
+    x: float
+    width: float
+    seconds: float
+
+
+def exists(snapshot: Snapshot, look: Look) -> bool:
+    return _find(snapshot, look) is not None
+
+
+def detail(snapshot: Snapshot, look: Look) -> Data:
+    """``ended`` or ``live`` is the request; neither when it was forgotten while shown."""
+    found = _find(snapshot, look)
+    data: Data = {
+        "live": None,
+        "ended": None,
+        "row": None,
+        "bars": [],
+        "ticks": [],
+        "context": None,
+    }
+    if isinstance(found, RunningView):
+        [row] = activity.running_rows([found])
+        return data | {"live": found, "row": row, "speed": activity.live_speed(found)}
+    if found is None:
+        return data
+    tone, words = activity.outcome_words(found)
+    total = found.total_s or 1e-9
+    return data | {
+        "ended": found,
+        "tone": tone,
+        "words": words,
+        "bars": _bars(found),
+        "ticks": [total * i / 4 for i in range(5)],
+        "context": _context(snapshot, found),
+        "blame": WHO.get(found.termination[:1], ""),
+    }
+
+
+def _find(snapshot: Snapshot, look: Look) -> RunningView | FinishedView | None:
+    wanted = dict(look.query).get("id", "")
+    for running in snapshot.running:
+        if running.id == wanted:
+            return running
+    for limit in (256, KEPT):  # the newest are the most wanted
+        for finished in snapshot.history(limit):
+            if finished.id == wanted:
+                return finished
+    return None
+
+
+def _bars(x: FinishedView) -> list[Bar]:
+    bars, begin = [], 0.0
+    for kind, seconds in activity.waterfall(x):
+        if seconds > 0:
+            share = 100 * seconds / x.total_s
+            title = PARTS[kind]
+            if kind == "prefill" and x.prompt_tokens is not None:
+                title = f"prefill, {x.prompt_tokens - (x.cached_tokens or 0):,} tokens"
+            if kind == "decode" and x.output_tokens is not None:
+                title = f"decode, {x.output_tokens:,} tokens"
+            if kind == "rest" and x.prefill_s is None and x.decode_s is None:
+                title = "in flight"
+            bars.append(Bar(kind, title, round(begin, 2), round(max(share, 0.15), 2), seconds))
+            begin += share
+    return bars
+
+
+def _context(snapshot: Snapshot, x: FinishedView) -> tuple[int, int] | None:
+    """Tokens used, and how many the backend's slots hold."""
+    sizes = {b.id: b.context_size for b in snapshot.backends}
+    size = sizes.get(x.backend)
+    if not size or x.prompt_tokens is None:
+        return None
+    return x.prompt_tokens + (x.output_tokens or 0), size
