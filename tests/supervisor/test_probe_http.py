@@ -25,9 +25,11 @@ class Backend:
     heads: list[bytes] = field(default_factory=list)
     connections: int = 0
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
+    tasks: list[asyncio.Task] = field(default_factory=list)
 
     async def serve(self, reader, writer):
         self.connections += 1
+        self.tasks.append(asyncio.current_task())
         if self.connections > 1:
             self.nudged.set()
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
@@ -41,6 +43,8 @@ class Backend:
                 if b"Connection: close" in answer or not answer:
                     break
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
@@ -54,6 +58,7 @@ async def running(*answers):
     finally:
         connection.close()
         server.close()
+        await asyncio.gather(*backend.tasks)
 
 
 async def test_questions_share_one_connection_and_carry_prefix_host_and_key():
