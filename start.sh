@@ -21,6 +21,7 @@ cd "$folder"
 
 # exec: signals reach MultiProxy itself, and its exit code is this script's.
 case ${1-} in
+  --version) exec "$venv/bin/multiproxy" --version ;;
   '' | -*) exec "$venv/bin/multiproxy" serve "$@" ;;
   *) exec "$venv/bin/multiproxy" "$@" ;;
 esac

@@ -77,7 +77,9 @@ prepare_venv() {
     make_venv && version=$(venv_version) || return 1
   fi
   for file in "$@"; do
-    [ "$(cat "$venv/$file.installed" 2>/dev/null)" = "$(state_of "$version" "$file")" ] || stale="$stale $file"
+    if [ "$(cat "$venv/$file.installed" 2>/dev/null)" != "$(state_of "$version" "$file")" ]; then
+      stale="$stale $file"
+    fi
     pins+=(-r "$root/$file")
   done
   if [ -z "$stale" ]; then return 0; fi
