@@ -122,27 +122,43 @@ class BackendConnection(asyncio.Protocol):
         self.bytes_received += len(data)
         if self.state is State.BODY:
             decoder = self._decoder
-            if decoder is not None:
-                # llama-server writes one event as one chunk: then nothing has to be undone,
-                # and the same bytes can go out to a client that is sent chunks as well.
-                line_end = data.find(b"\r\n", 0, 6)
-                if (
-                    line_end > 0
-                    and _CHUNK_SIZES.get(data[:line_end]) == len(data) - line_end - 4
-                    and decoder.at_boundary
-                    and data.endswith(b"\r\n")
-                ):
-                    self._sink.on_piece(data[line_end + 2 : -2], data)
-                else:
-                    self._receive_chunked(data, decoder)
-            else:
+            if decoder is None:
                 self._receive_counted(data)
+            elif not decoder.at_boundary or not self._receive_whole_chunks(data):
+                self._receive_chunked(data, decoder)
         elif self.state is State.HEAD:
             self._receive_head(data)
         else:
             # Bytes nobody asked for: the connection is out of step, its next answer could be
             # somebody else's.
             self.abort()
+
+    def _receive_whole_chunks(self, data: bytes) -> bool:  # per piece
+        """Hand out ``data`` if it is whole chunks and nothing else; tells whether it was.
+
+        llama-server writes one event as one chunk: then nothing has to be undone, and the
+        same bytes can go out to a client that is sent chunks as well.
+        """
+        start, size = 0, len(data)
+        chunks = []
+        while start < size:
+            line_end = data.find(b"\r\n", start, start + 6)
+            length = _CHUNK_SIZES.get(data[start:line_end])
+            if line_end < 0 or length is None:
+                return False
+            end = line_end + length + 4
+            if end > size or data[end - 2 : end] != b"\r\n":
+                return False
+            chunks.append((start, line_end + 2, end))
+            start = end
+        if len(chunks) == 1:
+            self._sink.on_piece(data[chunks[0][1] : -2], data)
+            return True
+        for start, payload, end in chunks:
+            if self.state is not State.BODY:
+                break  # the sink has heard enough
+            self._sink.on_piece(data[payload : end - 2], data[start:end])
+        return True
 
     def eof_received(self) -> bool:
         self._ended(cleanly=True)

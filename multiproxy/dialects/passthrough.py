@@ -26,6 +26,8 @@ _NO_FINISH = b'"finish_reason":null'
 _NATIVE_STOP = b'"stop":true'
 _USAGE = b'"usage":{'
 _PROGRESS = b'"prompt_progress":'
+_TEXT_KEYS = (b'"content":"', b'"reasoning_content":"', b'"text":"')
+_BACKSLASH = 0x5C
 _FIRST_CHOICE = b'"index":0'
 _MAX_CHOICES = 128  # that are told apart
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\r?\n|\r\r")
@@ -65,6 +67,8 @@ class Passthrough:
         self._closed_choices: set[int] = set()  # with one
         self._is_single = True  # no choice but the first was seen
         self._done = False  # [DONE] or its like has passed
+        self._prefix = b""  # the last delta up to its text; empty when there was none
+        self._suffix = b""
         self._is_delta: Callable[[bytes], bool] = _is_native_delta if native else _is_delta
 
     def open(self) -> bytes:
@@ -86,6 +90,9 @@ class Passthrough:
         """
         if self.failure is not None:
             return b""
+        if self._repeats(piece):
+            self.events += 1
+            return piece
         try:
             events = self._splitter.feed(piece)
         except BackendProtocolError as error:
@@ -104,8 +111,48 @@ class Passthrough:
             else:
                 self.events += 1
         if not self._held and piece.endswith(b"\n\n"):
-            return piece if not self._needs_role else self._add_role(piece)
+            if self._needs_role:
+                return self._add_role(piece)
+            self._learn(piece, len(events))
+            return piece
+        self._prefix = b""
         return self._at_boundary(piece)
+
+    def _repeats(self, piece: bytes) -> bool:  # per piece
+        """Whether ``piece`` is the last event again with another text: nothing to look for.
+
+        The text may hold neither a quote nor a line feed, so it ends where it seems to.
+        """
+        prefix = self._prefix
+        if not prefix or not piece.startswith(prefix) or not piece.endswith(self._suffix):
+            return False
+        start, end = len(prefix), len(piece) - len(self._suffix)
+        return (
+            start < end
+            and piece.find(b'"', start, end) < 0
+            and piece.find(b"\n", start, end) < 0
+            and piece[end - 1] != _BACKSLASH
+        )
+
+    def _learn(self, piece: bytes, events: int) -> None:
+        """Keep what is around the text of a delta: the next one differs in nothing else."""
+        self._prefix = b""
+        if (
+            events != 1
+            or not self.started
+            or self.finish_reason is not None
+            or not self._is_single
+            or not piece.startswith(b"data: {")
+            or not self._is_delta(piece)
+        ):
+            return
+        for key in _TEXT_KEYS:
+            start = piece.find(key) + len(key)
+            if start >= len(key):
+                end = piece.find(b'"', start)
+                if end > start and piece[end - 1] != _BACKSLASH and piece.find(key, end) < 0:
+                    self._prefix, self._suffix = piece[:start], piece[end:]
+                return
 
     def eof(self) -> bytes:
         """The backend's body ended. A finish without ``[DONE]`` is complete all the same."""
@@ -289,13 +336,18 @@ def _count(value: object) -> int:
 
 def _is_delta(event: bytes) -> bool:  # per piece
     """Whether an event can only be a delta: of the first choice, which stays open; no usage."""
+    # find() and not `in`, which for bytes costs five times as much.
     return (
         event.count(_FINISH) == event.count(_NO_FINISH) > 0
-        and _FIRST_CHOICE in event
-        and _USAGE not in event
-        and _PROGRESS not in event
+        and event.find(_FIRST_CHOICE) >= 0
+        and event.find(_USAGE) < 0
+        and event.find(_PROGRESS) < 0
     )
 
 
 def _is_native_delta(event: bytes) -> bool:  # per piece
-    return b'"content":"' in event and _FIRST_CHOICE in event and _NATIVE_STOP not in event
+    return (
+        event.find(b'"content":"') >= 0
+        and event.find(_FIRST_CHOICE) >= 0
+        and event.find(_NATIVE_STOP) < 0
+    )

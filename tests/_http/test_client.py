@@ -90,7 +90,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 @pytest.mark.parametrize(
     "data",
     [
-        b"5\r\nhello\r\n1\r\n!\r\n",  # two chunks
+        b"5\r\nhello\r\n01\r\n!\r\n",  # two chunks, one of which we would not write
         b"6;x=1\r\nhello!\r\n",  # an extension
         b"06\r\nhello!\r\n",  # a size we would not write
         b"6\r\nhello!",  # not all of it
@@ -101,6 +101,13 @@ def test_what_is_not_exactly_one_plain_chunk_is_not_framed(data):
     connection.data_received(HEAD)
     connection.data_received(data)
     assert (sink.payload, sink.framed) == (b"hello!", [None])
+
+
+def test_each_of_several_whole_chunks_in_one_read_is_framed():
+    connection, sink = asked()
+    connection.data_received(HEAD)
+    connection.data_received(b"5\r\nhello\r\n1\r\n!\r\n")
+    assert (sink.pieces, sink.framed) == ([b"hello", b"!"], [b"5\r\nhello\r\n", b"1\r\n!\r\n"])
 
 
 def test_what_looks_like_a_chunk_inside_a_chunk_is_data():

@@ -428,3 +428,18 @@ def test_a_failure_is_one_event_without_done():
     assert (error["message"], error["code"], error["request_id"]) == (
         "Later.", "overloaded", "req_1",
     )  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(st.text(alphabet='ab"\\\n\r{}é🦙', max_size=6), min_size=2, max_size=12),
+    st.sampled_from(["content", "reasoning_content"]),
+)
+def test_an_event_that_repeats_the_last_one_is_treated_as_if_it_were_parsed(texts, key):
+    """The short cut for deltas changes neither a byte nor a count."""
+    pieces = [ROLE] + [text("x").replace(b'"x"', orjson.dumps(t)).replace(b"content", key.encode())
+                       for t in texts]  # fmt: skip
+    quick, slow = passthrough(), passthrough()
+    slow._learn = lambda piece, events: None
+    assert run(pieces, quick) == run(pieces, slow)
+    assert (quick.events, quick.started) == (slow.events, slow.started)
