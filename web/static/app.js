@@ -18,6 +18,9 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (zone) setCookie("mp_tz", zone, 31536000);
 
+  // On a phone the navigation is a strip that scrolls: begin where we are.
+  document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest" });
+
   // -- connection pill ---------------------------------------------------------------------
 
   let offline = 0;

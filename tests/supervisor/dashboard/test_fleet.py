@@ -1,0 +1,58 @@
+"""The Backends page: numbers of the last five minutes, and advice."""
+
+import pytest
+from dashboard_scene import NOW, Scene, backend, finished
+
+from multiproxy.supervisor.dashboard import fleet
+from multiproxy.supervisor.dashboard.snapshot import Snapshot
+from multiproxy.supervisor.dashboard.views import BackendState, Outcome
+
+
+def cards(**lists: object) -> list[fleet.Card]:
+    return fleet.rows(Snapshot(Scene(**lists), NOW))["cards"]
+
+
+def test_each_backend_has_its_own_numbers():
+    done = [
+        finished(f"r_{i}", NOW - 200 + i, ttft_s=float(i), tokens_per_s=50.0 + i)
+        for i in range(1, 8)
+    ]
+    done.append(finished("r_bad", NOW - 9, backend="gpu-b", outcome=Outcome.TIMEOUT))
+    done.append(finished("r_old", NOW - 301, ttft_s=99.0))
+    a, b = cards(backend_list=[backend("gpu-a"), backend("gpu-b")], finished_list=done)
+    assert (a.summary.requests, a.summary.failed_share) == (7, 0)
+    assert (a.summary.ttft_p50, a.summary.ttft_p95, a.summary.speed) == (4.0, None, 54.0)
+    assert (b.summary.requests, b.summary.failed_share) == (1, 1)
+
+
+def test_the_share_from_the_cache_is_weighted_by_tokens():
+    done = [
+        finished("r_1", prompt_tokens=9000, cached_tokens=9000),
+        finished("r_2", prompt_tokens=1000, cached_tokens=0),
+    ]
+    [card] = cards(backend_list=[backend()], finished_list=done)
+    assert card.summary.cached_share == 0.9
+
+
+def test_an_idle_backend_has_no_line_and_unknown_shares():
+    [card] = cards(backend_list=[backend(since=NOW - 3600)])
+    assert (card.line, card.speed, card.since_s) == ("", 0.0, 3600)
+    assert (card.summary.failed_share, card.summary.cached_share) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        ("connection refused", "--host 0.0.0.0"),
+        ("answered 401", "api_key"),
+        ("name or service not known", "resolve"),
+        ("something new", ""),
+    ],
+)
+def test_a_known_reason_comes_with_advice(reason, word):
+    text = fleet.advice(backend(state=BackendState.DOWN, reason=reason))
+    assert word in text and bool(word) == bool(text)
+
+
+def test_a_serving_backend_needs_no_advice():
+    assert fleet.advice(backend(reason="connection refused an hour ago")) == ""

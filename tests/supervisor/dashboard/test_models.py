@@ -1,0 +1,47 @@
+"""The Models page: where names go, and the names nobody configured."""
+
+from dashboard_scene import NOW, Scene, backend, finished
+
+from multiproxy.supervisor.dashboard import models
+from multiproxy.supervisor.dashboard.snapshot import Snapshot
+from multiproxy.supervisor.dashboard.views import BackendState, Outcome
+
+
+def snapshot(**lists: object) -> Snapshot:
+    return Snapshot(Scene(**lists), NOW)
+
+
+def test_a_model_lists_its_backends_and_their_context_sizes():
+    rows = models.rows(
+        snapshot(
+            backend_list=[
+                backend("a", models=("m", "n"), context_size=32768),
+                backend("b", models=("m",), context_size=16384),
+            ]
+        )
+    )["rows"]
+    assert [(row.name, [b.id for b in row.backends], row.contexts) for row in rows] == [
+        ("m", ["a", "b"], [16384, 32768]),
+        ("n", ["a"], [32768]),
+    ]
+    assert [row.warning for row in rows] == ["Its backends have different context sizes", ""]
+
+
+def test_a_model_without_a_serving_backend_is_marked():
+    data = snapshot(backend_list=[backend("a", models=("m",), state=BackendState.DOWN)])
+    assert models.rows(data)["rows"][0].warning == "No backend of it is serving"
+    assert models.head(data) == {"models": 1, "served": 0}
+
+
+def test_names_that_are_not_a_models_own_are_counted_with_what_became_of_them():
+    done = [
+        finished("1", requested_model="gpt-4o", model="m"),
+        finished("2", requested_model="gpt-4o", model="m"),
+        finished("3", requested_model="m", model="m"),
+        finished("4", requested_model="typo", model="typo", outcome=Outcome.REJECTED, status=404),
+    ]
+    rows = models.asked(snapshot(finished_list=done))["rows"]
+    assert [(row.name, row.served_as, row.count) for row in rows] == [
+        ("gpt-4o", "m", 2),
+        ("typo", "", 1),
+    ]
