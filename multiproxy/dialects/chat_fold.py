@@ -14,7 +14,7 @@ import orjson
 
 from multiproxy.dialects.chat_stream import ChatReader, fragment_of
 from multiproxy.dialects.errors import render_openai
-from multiproxy.dialects.events import Done, Event, ToolFragment
+from multiproxy.dialects.events import Done, Event, Reasoning, Refusal, Text, ToolFragment
 from multiproxy.dialects.tools import CallTable
 from multiproxy.dialects.translator import EventTranslator
 from multiproxy.errors import BackendDied, BackendProtocolError, ProxyError
@@ -57,6 +57,15 @@ class _Choice:
         self.calls = CallTable()
         self.logprobs: list[bytes] = []  # JSON of entries, smaller than the entries
         self.finish_reason: object = None
+        self.size = 0  # characters kept
+
+    def add(self, name: str, text: str, logprobs: list[object] | None = None) -> None:
+        self.texts[name].append(text)
+        self.size += len(text)
+        if logprobs:
+            entries = orjson.dumps(logprobs)[1:-1]
+            self.logprobs.append(entries)
+            self.size += len(entries)
 
     def message(self) -> dict[str, object]:
         message: dict[str, object] = {
@@ -101,8 +110,9 @@ class ChatFold(EventTranslator):
         )
         self._request_id = request_id
         self._max_answer_size = max_answer_size
-        self._size = 0
-        self._choices: dict[int, _Choice] = {}
+        self._first = _Choice()
+        self._choices: dict[int, _Choice] = {0: self._first}
+        self._reasoning_name = "reasoning_content"
         self._members: dict[str, object] = {}
         self._counts: dict[str, object] = {}  # usage and timings of the first choice
         self._last_finished = 0
@@ -114,14 +124,25 @@ class ChatFold(EventTranslator):
     def keep_alive(self) -> bytes:
         return b""
 
-    def _on(self, event: Event) -> None:
-        if isinstance(event, Done):
-            self._finish()
-        elif isinstance(event, ToolFragment):
-            self._choice(0).calls.add(event)
+    def _on(self, event: Event) -> None:  # per piece
+        choice = self._first
+        match event:
+            case Text():
+                choice.add("content", event.text, event.logprobs)
+            case Reasoning():
+                choice.add(self._reasoning_name, event.text)
+            case ToolFragment():
+                choice.calls.add(event)
+                choice.size += len(event.arguments)
+            case Refusal():
+                choice.add("refusal", event.text)
+            case Done():
+                self._finish()
+        if choice.size > self._max_answer_size:
+            self._overflow()
 
     def _keep(self, chunk: dict[str, Any]) -> None:
-        """Take from a chunk what the reader's events do not tell."""
+        """Take from a chunk what the events do not tell."""
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
@@ -136,11 +157,8 @@ class ChatFold(EventTranslator):
                 # With n > 1 each choice's usage follows its finish; the first one's counts.
                 if value is not None and (not self._last_finished or key not in self._counts):
                     self._counts[key] = value
-            else:
+            elif key in _HEAD or key == "id":
                 self._members.setdefault(key, value)
-        if self._size > self._max_answer_size:
-            self.failure = BackendProtocolError("The backend's answer has too many bytes.")
-            self._choices.clear()
 
     def _keep_choice(self, source: dict[str, Any]) -> None:
         index = source.get("index") or 0
@@ -150,27 +168,32 @@ class ChatFold(EventTranslator):
         if choice.finish_reason is not None:
             return
         delta = source.get("delta")
-        delta = delta if isinstance(delta, dict) else {}
-        for name, parts in choice.texts.items():
-            if text := _joined(delta.get(name)):
-                parts.append(text)
-                self._size += len(text)
-        if index:
-            self._keep_calls(choice, delta)
-        logprobs = source.get("logprobs")
-        entries = logprobs.get("content") if isinstance(logprobs, dict) else None
-        if entries and isinstance(entries, list):
-            choice.logprobs.append(orjson.dumps(entries)[1:-1])
-            self._size += len(choice.logprobs[-1])
+        if isinstance(delta, dict):
+            if index:
+                self._keep_delta(choice, delta, source.get("logprobs"))
+            elif "reasoning" in delta and "reasoning_content" not in delta:
+                self._reasoning_name = "reasoning"
         if source.get("finish_reason") is not None:
             choice.finish_reason = source["finish_reason"]
             self._last_finished = index
 
-    def _keep_calls(self, choice: _Choice, delta: dict[str, Any]) -> None:
+    def _keep_delta(self, choice: _Choice, delta: dict[str, Any], logprobs: object) -> None:
+        """More of a choice that the events do not tell: any but the first."""
+        entries = logprobs.get("content") if isinstance(logprobs, dict) else None
+        for name in _TEXTS:
+            text = delta.get(name)
+            if text and isinstance(text, str):
+                choice.add(name, text, entries if name == "content" else None)
         calls = delta.get("tool_calls")
         for call in calls if isinstance(calls, list) else ():
             if isinstance(call, dict):
                 choice.calls.add(fragment_of(call))
+        if sum(each.size for each in self._choices.values()) > self._max_answer_size:
+            self._overflow()
+
+    def _overflow(self) -> None:
+        self.failure = BackendProtocolError("The backend's answer has too many bytes.")
+        self._choices.clear()
 
     def _choice(self, index: int) -> _Choice:
         if index not in self._choices and len(self._choices) >= _MAX_CHOICES:
@@ -220,11 +243,3 @@ class ChatFold(EventTranslator):
             entries = orjson.Fragment(b"[" + b",".join(choice.logprobs) + b"]")
             told["logprobs"] = {"content": entries}
         return told
-
-
-def _joined(text: object) -> str:
-    """A delta's text; some engines send a list of parts."""
-    if isinstance(text, list):
-        parts = [part.get("text") for part in text if isinstance(part, dict)]
-        return "".join(part for part in parts if isinstance(part, str))
-    return text if isinstance(text, str) else ""

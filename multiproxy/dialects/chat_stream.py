@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from multiproxy.dialects.classify import classify_event
+from multiproxy.dialects.delta_template import DeltaTemplate
 from multiproxy.dialects.events import (
     Done,
     Event,
@@ -47,7 +48,7 @@ class ChatReader:
 
     After that nothing more comes. Only the first choice is read. Nothing is kept of the
     answer, except of one that is not a stream (at most ``max_answer_size`` bytes).
-    ``on_chunk`` is shown every chunk that is no error, whole.
+    ``on_chunk`` is shown every chunk that says more than one plain delta, whole.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ChatReader:
         self._splitter = EventSplitter(max_event_size)
         self._max_answer_size = max_answer_size
         self._on_chunk = on_chunk
+        self._template = DeltaTemplate()
         self._document: bytearray | None = None  # an answer that is not a stream
         self._is_stream = False
         self._counts: Usage | None = None  # of the last ``usage`` member
@@ -128,7 +130,12 @@ class ChatReader:
         self._read_chunk(chunk, out)
 
     def _read_event(self, data: bytes, out: list[Event]) -> None:  # per piece
-        if self.state is State.ENDED:
+        if self.state is State.READING and type(data) is bytes:
+            event = self._template.read(data)
+            if event is not None:
+                out.append(event)
+                return
+        elif self.state is State.ENDED:
             return
         try:
             chunk = orjson.loads(data)
@@ -137,11 +144,10 @@ class ChatReader:
             return
         if type(data) is ErrorData:
             self._on_error(chunk, out)
-        elif (
-            self.state is not State.READING
-            or self._on_chunk is not None
-            or not _read_plain(chunk, out)
-        ):
+        elif self.state is State.READING and (event := _plain(chunk)) is not None:
+            out.append(event)
+            self._template.learn(data, event)
+        else:
             self._read_chunk(chunk, out)
 
     def _read_other(self, data: bytes, out: list[Event]) -> None:
@@ -242,26 +248,37 @@ class ChatReader:
             out.append(Failure(error))
 
 
-def _read_plain(chunk: Any, out: list[Event]) -> bool:  # per piece
-    """The short way for what most events are: a delta with one text and nothing else."""
+def _plain(chunk: Any) -> Event | None:
+    """The event of a chunk with one choice whose delta is one string, else None."""
     try:
         (choice,) = chunk["choices"]
         delta = choice["delta"]
-        content = delta["content"]
         if (
-            type(content) is not str
-            or len(delta) != 1
+            len(delta) != 1
             or choice["finish_reason"] is not None
             or choice["index"] != 0
             or len(choice) != 3
             or not _SPECIAL.isdisjoint(chunk)
         ):
-            return False
-    except (LookupError, TypeError, ValueError):
-        return False
-    if content:
-        out.append(Text(content))
-    return True
+            return None
+        ((key, value),) = delta.items()
+        if key == "tool_calls":
+            (call,) = value
+            return _plain_fragment(call["index"], call["function"]) if len(call) == 2 else None
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return None  # not the common case
+    if type(value) is not str or not value:
+        return None
+    if key == "content":
+        return Text(value)
+    return Reasoning(value) if key == "reasoning_content" else None
+
+
+def _plain_fragment(index: object, function: dict[str, Any]) -> ToolFragment | None:
+    arguments = function["arguments"]
+    if len(function) != 1 or type(index) is not int or type(arguments) is not str:
+        return None
+    return ToolFragment(index, "", "", arguments)
 
 
 def _read_delta(delta: dict[str, object], logprobs: object, out: list[Event]) -> None:

@@ -39,6 +39,13 @@ class Block(Enum):
     TOOL = auto()
 
 
+# What needs no more than a delta while a block is open and nothing waits.
+_PLAIN: dict[Block, type[Text] | type[Reasoning]] = {
+    Block.TEXT: Text,
+    Block.THINKING: Reasoning,
+}
+
+
 class _Waiting:
     """Something that waits for its block: text or thinking in parts, or a call."""
 
@@ -116,7 +123,7 @@ class MessagesAnswer(EventTranslator):
         if not self._has_begun:
             self._has_begun = True
             self._begin()
-        if isinstance(event, Text) and self._block is Block.TEXT and not self._queue:
+        if not self._queue and type(event) is _PLAIN.get(self._block):
             self._output_size += len(event.text)
             self._delta(event.text)
             return
