@@ -95,7 +95,10 @@ class Rollout:
     def _promote(self, following: Deployment) -> None:
         before, self.current, self.next = self.current, following, None
         self._rows.make_current(following.rows, following.generation.number)
-        if before is not None:
+        if before is None:
+            count = len(following.generation.workers)
+            self._log.info(f"ready: {count} worker{'' if count == 1 else 's'} serving")
+        else:
             self.error = ""
             self._workers.drain(before.generation)
             count = len(following.rows)

@@ -1,6 +1,7 @@
 """``multiproxy serve`` as its users run it: real workers, simulated llama-servers, signals."""
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -24,6 +25,7 @@ timeouts: {drain: 20s}
 backends:
   - simulate: {tokens_per_second: 100}
 """
+PIPE_SIZE = 4_096
 CHAT = {"model": "demo", "messages": [{"role": "user", "content": "hello"}]}
 
 
@@ -133,6 +135,7 @@ def test_a_second_signal_ends_a_running_stream_without_done(serve):
 
 def test_only_the_streams_of_a_killed_worker_end(serve):
     served = serve()
+    served.until_log("2 workers serving")
     streams = [served.stream(tokens=150) for _ in range(12)]
     victim = min(served.children("worker"))
     os.kill(victim, signal.SIGKILL)
@@ -182,10 +185,9 @@ def _is_running(pid):
 
 def test_a_log_that_nobody_reads_stops_neither_requests_nor_the_supervisor(serve):
     served = serve()
-    os.set_blocking(served.process.stderr.fileno(), True)
-    pipe_size = 65_536
-    for _ in range(2 * pipe_size // 300):
-        assert served.request("GET", "/health")[0] == 200
+    fcntl.fcntl(served.process.stderr, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+    for _ in range(8 * PIPE_SIZE // 250):  # bytes of one line
+        assert served.request("GET", "/nowhere")[0] == 404
     victim = min(served.children("worker"))
     os.kill(victim, signal.SIGKILL)
     deadline = time.monotonic() + 20
