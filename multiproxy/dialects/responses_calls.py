@@ -66,9 +66,8 @@ class OpenCalls:
             self._seen += 1
             self.open_waiting()  # another call came: their names cannot grow any more
             self._unopened[call.number] = call
-        if call.number not in self._unopened:
-            call.take()  # closed: only white space can follow a complete object
-        elif call.name and call.has_arguments:
+        # A closed call is in neither: nothing can follow a complete object.
+        if call.number in self._unopened and call.name and call.has_arguments:
             self._begin(call)
 
     def open_waiting(self, *, only_with_arguments: bool = False) -> None:
@@ -117,7 +116,6 @@ class OpenCalls:
 
     def _end(self, item: CallItem, *, cut: bool) -> None:
         del self._open[item.call.number]
-        self._tell_arguments(item)  # the fragment being read may have completed it
         if item.index == NOT_TOLD:
             builtin = None if cut else item.to_builtin_object(Status.COMPLETED)
             if builtin is not None:

@@ -187,6 +187,12 @@ def test_failures_of_the_worker_are_told_with_their_codes() -> None:
     assert answer.end["error"]["code"] == "rate_limit_exceeded"
 
 
+def test_a_prompt_that_the_template_refuses_is_told_as_the_prompts_fault() -> None:
+    message = "Jinja Exception: Conversation roles must alternate user/assistant"
+    answer = told(event({"error": {"code": 500, "message": message, "type": "server_error"}}))
+    assert answer.end["error"] == {"code": "invalid_prompt", "message": message}
+
+
 def test_usage_is_estimated_when_the_engine_counts_nothing() -> None:
     answer = told(ROLE + text("hello") + finish() + DONE)
     assert answer.end["usage"]["output_tokens"] == 2  # 5 characters
@@ -418,7 +424,14 @@ def test_malformed_arguments_reach_the_client_as_they_are() -> None:
 
 def test_a_call_without_a_name_is_left_out() -> None:
     stream = ROLE + text("a") + call(0, "c0", None, "{}") + finish("tool_calls") + END
-    assert said(told(stream)) == [("message", "a")]
+    answer = told(stream)
+    assert said(answer) == [("message", "a")] and answer.end["status"] == "completed"
+
+
+def test_a_call_whose_arguments_never_come_keeps_its_place() -> None:
+    stream = ROLE + call(0, "c0", "f", "") + call(1, "c1", "g", '{"y":2}')
+    answer = told(stream + finish("tool_calls") + END)
+    assert said(answer) == [("function_call", "f{}"), ("function_call", 'g{"y":2}')]
 
 
 def test_an_answer_of_nothing_but_a_nameless_call_is_a_failure() -> None:
@@ -523,7 +536,13 @@ def test_a_custom_tools_input_is_unwrapped_while_it_is_written() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "text_of_input"),
-    [("", ""), ('{"patch":"x"}', "x"), ("plain text", "plain text"), ('{"n":1}', '{"n":1}')],
+    [
+        ("", ""),
+        ('{"patch":"x"}', "x"),
+        ("plain text", "plain text"),
+        ('{"n":1}', '{"n":1}'),
+        ('{"input":"a","input":"bcd"}', "bcd"),
+    ],
 )
 def test_a_custom_tools_input_is_found_in_other_forms(arguments: str, text_of_input: str) -> None:
     stream = ROLE + call(0, "c0", "apply_patch", arguments) + finish("tool_calls") + END
@@ -575,6 +594,12 @@ def test_a_built_in_tools_unusable_call_is_a_plain_function_call() -> None:
     assert said(answer) == [("function_call", 'shell{"commands":1}')]
 
 
+def test_a_built_in_tools_broken_call_is_a_plain_function_call() -> None:
+    stream = ROLE + call(0, "c0", "tool_search", '{"query":"x') + finish("stop") + END
+    answer = told(stream, turn(tools=[{"type": "tool_search"}]))
+    assert said(answer) == [("function_call", 'tool_search{"query":"x')]
+
+
 # -- attempts ----------------------------------------------------------------------------------
 
 
@@ -620,6 +645,12 @@ def test_an_answer_beyond_its_limit_fails() -> None:
     out = run(translator, [ROLE, text("x" * 60), text("x" * 60), text("y")])
     assert isinstance(translator.failure, BackendProtocolError)
     assert check(out).end["status"] == "failed" and b'"y"' not in out
+
+
+def test_arguments_beyond_the_limit_fail() -> None:
+    translator = emitter(max_answer_size=100)
+    run(translator, [ROLE, call(0, "c0", "f", '{"x":"'), *[call(0, arguments="x" * 60)] * 3])
+    assert isinstance(translator.failure, BackendProtocolError)
 
 
 def test_many_small_deltas_are_read_in_linear_time() -> None:

@@ -8,6 +8,7 @@ from dialects.responses_run import turn
 
 from multiproxy.dialects.policy import Policy
 from multiproxy.dialects.responses_request import references, translate
+from multiproxy.dialects.sealed_text import seal
 from multiproxy.errors import ClientError, InvalidRequest, NotFound, ProxyError, Unsupported
 
 STRICT = Policy(engine="strict")
@@ -480,6 +481,15 @@ def test_foreign_reasoning_is_dropped() -> None:
     assert messages([USER, item, USER]) == [{"role": "user", "content": "go\n\ngo"}]
     item["encrypted_content"] = None  # type: ignore[assignment]
     assert messages([USER, item]) == [{"role": "user", "content": "go"}]
+
+
+def test_sealed_reasoning_is_preferred_to_its_summary() -> None:
+    item = {
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": "short"}],
+        "encrypted_content": seal("long"),
+    }
+    assert messages([USER, item, call(), output()])[1]["reasoning_content"] == "long"
 
 
 def test_foreign_compaction_is_dropped() -> None:

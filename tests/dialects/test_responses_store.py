@@ -118,6 +118,15 @@ def test_responses_expire_after_an_hour_without_use(store: ResponseStore) -> Non
         store.get("ann", "A", NOW + 3601)
 
 
+def test_expired_responses_are_removed_with_the_next_one(store: ResponseStore, path: str) -> None:
+    store.put(response("A"), NOW)
+    store.put(response("B"), NOW + 3601)
+    database = sqlite3.connect(path)
+    assert database.execute("SELECT id FROM responses").fetchall() == [("B",)]
+    assert database.execute("SELECT count(*) FROM items").fetchone() == (3,)
+    database.close()
+
+
 def test_continuing_a_chain_keeps_all_of_it_alive(store: ResponseStore) -> None:
     store.put(response("A"), NOW)
     store.put(response("B", "A"), NOW + 3000)

@@ -165,7 +165,7 @@ def test_a_deferred_tool_waits_until_it_is_found_called_or_chosen() -> None:
 
 def test_tools_that_items_bring_along_are_added() -> None:
     user = {"role": "user", "content": "x"}
-    brought = {"type": "additional_tools", "tools": [WEATHER, SHELL]}
+    brought = {"type": "additional_tools", "tools": [WEATHER | {"defer_loading": True}, SHELL]}
     search = {"type": "tool_search_call", "call_id": "s", "arguments": {"query": "w"}}
     found = {"type": "tool_search_output", "call_id": "s", "tools": [WEATHER]}
     assert names(tools=[SHELL], input=[user, brought]) == ["shell", "weather"]
