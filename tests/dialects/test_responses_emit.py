@@ -541,13 +541,18 @@ def test_a_custom_tools_input_is_unwrapped_while_it_is_written() -> None:
         ('{"patch":"x"}', "x"),
         ("plain text", "plain text"),
         ('{"n":1}', '{"n":1}'),
-        ('{"input":"a","input":"bcd"}', "bcd"),
     ],
 )
 def test_a_custom_tools_input_is_found_in_other_forms(arguments: str, text_of_input: str) -> None:
     stream = ROLE + call(0, "c0", "apply_patch", arguments) + finish("tool_calls") + END
     answer = told(stream, turn(tools=CODEX_TOOLS))
     assert answer.output[0]["input"] == text_of_input
+
+
+def test_a_custom_input_that_turns_out_otherwise_is_only_told_as_a_whole() -> None:
+    stream = ROLE + call(0, "c0", "apply_patch", '{"input":"a","input":"bcd"}')
+    answer = told(stream + finish("tool_calls") + END, turn(tools=CODEX_TOOLS))
+    assert (answer.output[0]["input"], answer.deltas(0)) == ("bcd", "a")
 
 
 def test_a_custom_call_cut_by_the_limit_keeps_what_was_told() -> None:
