@@ -10,6 +10,7 @@ from multiproxy.supervisor.dashboard.views import FinishedView, Outcome, Phase, 
 
 WIDTH, HEIGHT = 240, 20  # viewBox of the timeline
 SHOWN = 15  # finished rows on the first page
+SHOWN_RUNNING = 40  # more than fit on any screen: four times a second, each row costs 0.2 ms
 NEW_S = 1.6  # how long a row is new
 MIN_FLOW_TOP = 4.0  # tokens per 200 ms: a slow stream must look slow
 
@@ -80,12 +81,15 @@ def _finished_row(x: FinishedView, scale: float, now: float) -> FinishedRow:
 def waterfall(x: FinishedView) -> list[tuple[str, float]]:
     """The parts of an exchange in time order; what no phase accounts for comes first.
 
-    That rest is the body's arrival, connecting, and attempts that failed.
+    That rest is the body's arrival, connecting, and attempts that failed; after an answer that
+    was not streamed it is what nobody timed, the decoding.
     """
     known = [("wait", x.queue_s), ("prefill", x.prefill_s or 0.0), ("decode", x.decode_s or 0.0)]
     rest = x.total_s - sum(amount for _, amount in known)
     if x.prefill_s is None and x.decode_s is None:
         return [known[0], ("rest", max(0.0, rest))]
+    if x.decode_s is None and x.output_tokens:
+        return [*known[:2], ("decode", max(0.0, rest))]
     return [("rest", rest if rest > 0.02 else 0.0), *known]
 
 

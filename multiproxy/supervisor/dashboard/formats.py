@@ -1,8 +1,8 @@
 """How numbers and times are written, for templates: (value, unit) pairs, "–" for unknown.
 
 Rules: rates without decimals from 100 and with one below; seconds with two decimals below 10
-and one below 100, then minutes; tokens with separators up to 999,999, then millions; percent
-without decimals, with one below 1.
+and one below 100, then minutes, and milliseconds where two decimals would be 0; tokens with
+separators up to 999,999, then millions; percent without decimals, with one below 1.
 """
 
 import re
@@ -44,6 +44,8 @@ def rate(per_second: float | None) -> Quantity:
 def seconds(duration: float | None) -> Quantity:
     if duration is None:
         return UNKNOWN, ""
+    if 0 < duration < 0.01:
+        return milliseconds(duration)
     if duration < 9.995:
         return f"{duration:.2f}", "s"
     if duration < 99.95:

@@ -201,14 +201,20 @@ def activity_head(snapshot: Snapshot) -> Data:
 
 
 def running(snapshot: Snapshot) -> Data:
-    return {"rows": activity.running_rows(snapshot.running), "speed": activity.live_speed}
+    shown = snapshot.running[: activity.SHOWN_RUNNING]
+    return {
+        "rows": activity.running_rows(shown),
+        "more": len(snapshot.running) - len(shown),
+        "speed": activity.live_speed,
+    }
 
 
 def finished(snapshot: Snapshot) -> Data:
+    newest = snapshot.history(activity.SHOWN)
     first_model = next((m for b in snapshot.backends for m in b.models), "")
     return {
-        "rows": activity.finished_rows(snapshot.finished, snapshot.now),
-        "idle": not snapshot.running and not snapshot.finished,
+        "rows": activity.finished_rows(newest, snapshot.now),
+        "idle": not snapshot.running and not newest,
         "api_url": snapshot.health.api_url,
         "model": first_model,
     }

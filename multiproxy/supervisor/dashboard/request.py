@@ -17,6 +17,7 @@ PARTS = {
     "prefill": "prefill",
     "decode": "decode",
 }
+MIN_PART_S = 0.001  # a shorter one is no part of the story
 WHO = {"-": "", "C": "the client", "B": "the backend", "P": "MultiProxy"}
 
 
@@ -79,7 +80,7 @@ def _find(snapshot: Snapshot, look: Look) -> RunningView | FinishedView | None:
 def _bars(x: FinishedView) -> list[Bar]:
     bars, begin = [], 0.0
     for kind, seconds in activity.waterfall(x):
-        if seconds > 0:
+        if seconds >= MIN_PART_S:
             share = 100 * seconds / x.total_s
             title = PARTS[kind]
             if kind == "prefill" and x.prompt_tokens is not None:

@@ -10,6 +10,7 @@ from multiproxy.supervisor.dashboard.snapshot import Snapshot
 from multiproxy.supervisor.dashboard.views import FinishedView, Outcome, RunningView
 
 PAGE_ROWS = 50
+MAX_RUNNING = 100
 FIRST_GLANCE = 256  # exchanges looked at before asking for all that are kept
 KEPT = 8192
 
@@ -107,7 +108,8 @@ def running(snapshot: Snapshot, look: Look) -> Data:
     shown = [x for x in snapshot.running if wanted.takes(x)]
     if wanted.status or wanted.before:
         shown = []  # they have no status yet, and older pages have none of them
-    return {"rows": activity.running_rows(shown), "speed": activity.live_speed}
+    rows = activity.running_rows(shown[:MAX_RUNNING])
+    return {"rows": rows, "more": len(shown) - len(rows), "speed": activity.live_speed}
 
 
 def finished(snapshot: Snapshot, look: Look) -> Data:

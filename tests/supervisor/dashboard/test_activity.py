@@ -72,6 +72,11 @@ def test_a_waterfall_without_phases_is_one_bar():
     assert activity.waterfall(finished(total_s=2.0, queue_s=0.5)) == [("wait", 0.5), ("rest", 1.5)]
 
 
+def test_the_untimed_decoding_of_an_answer_that_was_not_streamed_comes_last():
+    x = finished(total_s=3.0, queue_s=0.5, prefill_s=0.5, output_tokens=40, stream=False)
+    assert activity.waterfall(x) == [("wait", 0.5), ("prefill", 0.5), ("decode", 2.0)]
+
+
 def test_the_longest_visible_request_sets_the_scale():
     long, short = activity.finished_rows(
         [finished(total_s=20.0, decode_s=20.0), finished(total_s=10.0, decode_s=10.0)], NOW

@@ -119,6 +119,17 @@ def test_backends_are_counted_by_their_state():
     ]
 
 
+def test_more_running_requests_than_a_screen_holds_are_counted():
+    live = [running(f"r_{i}") for i in range(100)]
+    data = overview.running(snapshot(running_list=live))
+    assert (len(data["rows"]), data["more"]) == (40, 60)
+
+
+def test_the_newest_stay_when_the_minute_is_over():
+    data = overview.finished(snapshot(finished_list=[finished(ended_at=NOW - 3600)]))
+    assert len(data["rows"]) == 1
+
+
 @pytest.mark.parametrize("idle", [True, False])
 def test_the_first_request_is_suggested_until_there_is_one(idle):
     data = overview.finished(
