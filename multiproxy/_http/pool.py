@@ -7,6 +7,7 @@ that need one. Reuse follows what the backend announced (llama-server: 5 s, 100 
 """
 
 import asyncio
+import math
 import ssl
 from collections.abc import Callable
 
@@ -23,9 +24,7 @@ USES_MARGIN = 5
 class Pool:
     """Connections of one worker to one backend.
 
-    ``pace`` returns the seconds to wait before a connection may be opened now, and notes
-    the opening when that is 0; it is asked until it says 0. ``name`` is for error messages
-    in logs only.
+    ``pace`` reserves the moment for one more connection and returns the seconds until then.
     """
 
     def __init__(
@@ -43,7 +42,6 @@ class Pool:
         self._pace = pace
         self._tls = tls
         self._idle: list[BackendConnection] = []
-        self._gate = asyncio.Lock()
         self.opened = 0
 
     @property
@@ -105,10 +103,11 @@ class Pool:
         )
 
     async def _open(self) -> BackendConnection:
-        async with self._gate:
-            while (delay := self._pace()) > 0:
-                await asyncio.sleep(delay)
-            self.opened += 1
+        self.opened += 1
+        delay = self._pace()
+        if delay > 0:
+            # Loops count in milliseconds and round: up, or two would open at once.
+            await asyncio.sleep(math.ceil(delay * 1000) / 1000)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_timeout_s):

@@ -30,6 +30,7 @@ from multiproxy.errors import (
 
 MAX_LEADING_BLANK = 4  # bytes of CRLF before a request, RFC 9112 section 2.2
 MAX_KEEP_ALIVE_REQUESTS = 1_000
+DRAIN_GRACE_S = 1.0  # while draining: a request already on its way still gets its answer
 LINGER_S = 1.0  # after an early answer: read and drop what the client still sends
 LINGER_BYTES = 1 << 20
 ERROR_LINGER_S = 2.0  # after an error event: an abort at once loses it for slow Node readers
@@ -299,13 +300,18 @@ class ClientConnection(asyncio.Protocol):
         """Send the head of an answer of unknown length and its first bytes (may be empty).
 
         HTTP/1.1 gets chunked framing, HTTP/1.0 a body that ends with the connection. No
-        ``Connection: close`` on a chunked stream: Node's undici then takes a missing last
-        chunk for a normal end. Returns whether the framing is chunked.
+        ``Connection: close`` on a chunked stream, unless this process drains: Node's undici
+        then takes a missing last chunk for a normal end. Returns whether it is chunked.
         """
         assert self._head is not None
         self._chunked = self._head.version == b"1.1"
         parts = [serializer.status_line(status), self._service.common_fields, fields]
         if self._chunked:
+            if self._service.draining:
+                # The one case in which it must be said: a client that may send its next
+                # request at the very end of this stream has to know that it may not.
+                self._close_after = True
+                parts.append(b"Connection: close\r\n")
             parts.append(b"Transfer-Encoding: chunked\r\n\r\n")
             if payload:
                 parts.append(serializer.chunk(payload))
@@ -321,10 +327,14 @@ class ClientConnection(asyncio.Protocol):
 
     def end_stream(self) -> None:
         """End a stream that is complete. Ends the exchange."""
-        self._close_after = self._must_close(not self._chunked)
+        self._close_after = self._close_after or not self._chunked
         if self._chunked:
             self.transport.write(serializer.LAST_CHUNK)
         self._finish()
+        if self._service.draining:
+            # Draining began after the head, which promised keep-alive: close only when
+            # the client has had a moment to use it.
+            self.drain()
 
     def cut_stream(self) -> None:
         """End a stream that failed: flush, linger, close without the last chunk.
@@ -396,10 +406,10 @@ class ClientConnection(asyncio.Protocol):
         self._deadline = self._loop.time() + self._service.limits.write_stall_s
         self.transport.close()
 
-    def drain(self, idle_grace_s: float) -> None:
+    def drain(self) -> None:
         """Shorten an idle connection's life; a request that comes still gets its answer."""
         if self._state is State.IDLE:
-            self._deadline = min(self._deadline, self._loop.time() + idle_grace_s)
+            self._deadline = min(self._deadline, self._loop.time() + DRAIN_GRACE_S)
 
     def sweep(self, now: float) -> None:
         """Act on the timers; called for every connection once or twice a second."""

@@ -23,11 +23,16 @@ _LETTER = {
 
 
 class Account:
-    """One exchange in the live table, and its record in the making."""
+    """One exchange in the live table, and its record in the making.
+
+    The table has it from the first ``show`` on, which the worker's clock calls: what is
+    over before a person could see it costs no shared memory.
+    """
 
     def __init__(self, table: LiveTable, request_id: str, client: str) -> None:
         self._table = table
-        self._row = table.claim()
+        self._row: int | None = None
+        self._is_shown = False
         self._counted = 0
         now = time.monotonic_ns()
         self.live = Running(request_id, Phase.READING, now, time.time_ns(), now, client=client)
@@ -46,10 +51,18 @@ class Account:
         record.stream = live.stream = stream
 
     def routed(self, model: str) -> None:
-        """Note which model serves it, and show the exchange to the dashboard."""
+        """Note which model serves it."""
         self.record.model_served = self.live.model_served = model
         if self._row is not None:
             self._table.write(self._row, self.live)
+
+    def show(self) -> None:
+        """Put the exchange into the live table, if it is not there and there is room."""
+        if not self._is_shown:
+            self._is_shown = True
+            self._row = self._table.claim()
+            if self._row is not None:
+                self._table.write(self._row, self.live)
 
     def chosen(self, backend: int) -> None:
         """Note the backend of a new attempt."""

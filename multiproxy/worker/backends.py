@@ -92,23 +92,20 @@ class Backends:
             backend.pool.close()
 
     def _pace(self, index: int) -> float:
-        """Seconds until this worker may open a connection to a backend; 0 notes that it does.
+        """Reserve the moment for one more connection to a backend; seconds until then.
 
-        Workers announce first and look at each other's announcements after, so of two that
-        come at the same moment at least one sees the other; the one with the higher number
-        then waits.
+        Workers announce their reservation first and look at the others' after, so of two
+        that come at the same moment at least one sees the other and moves behind it.
         """
         load = self._board.load
         now = time.monotonic_ns()
-        mine = load.last_opened_of(self._worker, index)
-        if now - mine < _SPACING_NS:
-            return (_SPACING_NS - (now - mine)) / 1e9
-        load.opened(self._worker, index, now)
+        at = max(now, load.last_opened_of(self._worker, index) + _SPACING_NS)
+        load.opened(self._worker, index, at)
         other = load.last_opened(index, besides=self._worker)
-        if now - other >= _SPACING_NS:
-            return 0.0
-        load.opened(self._worker, index, mine)  # take the announcement back
-        return (_SPACING_NS - (now - other)) / 1e9 + 0.0001 * self._worker
+        if abs(at - other) < _SPACING_NS:
+            at = other + _SPACING_NS
+            load.opened(self._worker, index, at)
+        return (at - now) / 1e9
 
 
 def _reported(facts: Mapping[str, Any]) -> Reported:

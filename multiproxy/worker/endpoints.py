@@ -6,11 +6,13 @@ A backend only ever gets a path that stands here: it has dangerous neighbours (`
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from urllib.parse import parse_qsl
 
 from multiproxy._http.head import RequestHead
-from multiproxy.errors import MethodNotAllowed, NotFound
+from multiproxy.errors import InvalidRequest, MethodNotAllowed, NotFound
 
 MAX_GET_BODY = 64 * 1024  # RFC 9110 section 9.3.1: read and dropped
+MAX_PARAMETERS = 100
 
 
 class Kind(Enum):
@@ -54,7 +56,6 @@ class Endpoint:
 
 
 _PREFLIGHT = Endpoint("preflight", Kind.PREFLIGHT)
-_NO_BODY_LIMITS = MAX_GET_BODY
 
 
 def _relayed(
@@ -137,3 +138,16 @@ def methods(path: bytes) -> bytes:
     if path in _GET or path.startswith(MODEL_PREFIXES):
         return b"GET, HEAD, OPTIONS"
     return b"GET, HEAD, POST, OPTIONS" if path == b"*" else b""
+
+
+def query_of(head: RequestHead) -> dict[str, str]:
+    """Return the parameters of a request's query string; of repeated ones the last.
+
+    Raises:
+        InvalidRequest: more than ``MAX_PARAMETERS``.
+    """
+    try:
+        pairs = parse_qsl(head.query.decode("ascii"), max_num_fields=MAX_PARAMETERS)
+    except ValueError as error:
+        raise InvalidRequest("The query string has too many parameters.") from error
+    return dict(pairs)

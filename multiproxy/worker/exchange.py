@@ -6,11 +6,10 @@ connection through ``relay`` to the client's in one callback.
 
 import asyncio
 import re
-import secrets
 import sys
 import traceback
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from multiproxy._http.client import BackendConnection
 from multiproxy._http.head import RequestHead, ResponseHead
@@ -37,11 +36,6 @@ from multiproxy.worker.watch import Watch
 if TYPE_CHECKING:
     from multiproxy.worker.main import Worker
 
-_EVENT_STREAM = (
-    b"Content-Type: text/event-stream; charset=utf-8\r\n"
-    b"Cache-Control: no-cache\r\n"
-    b"X-Accel-Buffering: no\r\n"  # nginx in front would hold events back
-)
 _CONTENT_TYPE = re.compile(rb"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9-]+)?")
 
 
@@ -53,23 +47,32 @@ class Exchange:
         self._worker = worker
         self._client = client
         self._head = head
-        self.request_id = f"req_{secrets.token_hex(6)}"
+        self.request_id = f"req_{worker.new_id()}"
         self.task: asyncio.Task[None] | None = None  # runs ``run``; set by who starts it
         # what ``run`` has found so far
         self._endpoint: Endpoint | None = None
         self._request = Request()
         self._account = Account(worker.live, self.request_id[4:], client.address)
-        self._downstream = Downstream(client, self._fields(_EVENT_STREAM))
+        self._fields = b"X-Request-Id: %b\r\n%b" % (
+            self.request_id.encode(),
+            worker.cors_fields(head),
+        )
+        self._downstream = Downstream(client, self._fields)
         self._translator: Translator | None = None
-        self._watch = Watch(worker.config.timeouts, worker.now())
+        self._began = worker.now()
+        self._watch: Watch | None = None  # from the first tick on
         self._gone = False
+        self._running = False  # a task that is cancelled before its first step runs nothing
         # the attempt that runs
         self._connection: BackendConnection | None = None
         self._relay: Relay | None = None
 
     async def run(self) -> None:
         """Serve the request: every phase once, in order."""
+        self._running = True
         try:
+            if self._gone:  # with its request, before this task's first step
+                return
             self._endpoint = endpoint = endpoints.find(self._head)
             self._worker.guard.check_browser(self._head)
             body = await self._read_body(endpoint)
@@ -106,8 +109,7 @@ class Exchange:
 
     def _understand(self, endpoint: Endpoint, body: bytes) -> Request:
         if endpoint.kind is Kind.QUERY:
-            query = dict(parse_qsl(self._head.query.decode("ascii"), max_num_fields=100))
-            request = Request(model=query.get("model"))
+            request = Request(model=endpoints.query_of(self._head).get("model"))
         else:
             request = understand(body)
         self._account.understood(
@@ -132,13 +134,17 @@ class Exchange:
         """Try backends until one answers: at most ``retry.attempts``, each at most once."""
         tried: set[int] = set()
         failure: BackendError | None = None
+        failed_in = Phase.QUEUED
         while len(tried) < self._worker.config.retry.attempts:
             self._translator = self._make_translator(endpoint)
             self._account.enter(Phase.QUEUED)
             try:
                 lease = await self._worker.placer.place(route, tried)
-            except NoBackend as error:
-                raise failure or error from None
+            except NoBackend:
+                if failure is None:
+                    raise
+                self._account.live.phase = failed_in  # nobody waited: nobody is left to try
+                raise failure from None
             try:
                 await self._attempt(endpoint, route, lease.backend)
                 return
@@ -147,7 +153,7 @@ class Exchange:
                     raise
                 self._worker.placer.failed(lease.backend)
                 tried.add(lease.backend)
-                failure = error
+                failure, failed_in = error, self._account.live.phase
             finally:
                 lease.release()
         assert failure is not None
@@ -199,7 +205,8 @@ class Exchange:
                 connection.pause()
             connection.send(head, body, relay)
             self._account.enter(Phase.PREFILL)
-            self._watch.attempt_began(self._worker.now())
+            if self._watch is not None:
+                self._watch.attempt_began(self._worker.now())
             return await relay.done
         except BaseException:
             connection.abort()
@@ -250,7 +257,7 @@ class Exchange:
         self._account.record.status = status
         self._account.enter(Phase.FINISHING)
         self._downstream.bytes_out += len(body)
-        self._client.answer(status, self._fields(fields), body, close=close)
+        self._client.answer(status, fields + self._fields, body, close=close)
 
     def _tell(self, error: ProxyError) -> None:
         """Tell the client what went wrong, in the form that is still possible."""
@@ -264,13 +271,6 @@ class Exchange:
         else:
             status, fields, body = self._worker.render(error, self.request_id)
             self._answer(status, fields, body, close=error.closes)
-
-    def _fields(self, fields: bytes) -> bytes:
-        return b"%bX-Request-Id: %b\r\n%b" % (
-            fields,
-            self.request_id.encode(),
-            self._worker.cors_fields(self._head),
-        )
 
     def _close(self) -> None:
         if self._gone:
@@ -299,7 +299,7 @@ class Exchange:
         """End now: the client left, or this process ends."""
         if self._connection is not None:
             self._connection.abort()
-        if self.task is not None:
+        if self.task is not None and self._running:
             self.task.cancel()
 
     def client_slow(self) -> None:
@@ -312,14 +312,22 @@ class Exchange:
 
     def tick(self, now: float, now_ns: int) -> None:
         """Count tokens, notice a silent backend, give a quiet client a sign of life."""
+        self._account.show()
         translator = self._translator
         if translator is None:
             return
+        if self._watch is None:
+            self._watch = Watch(self._worker.config.timeouts, self._began)
         backend = self._account.live.backend
         if self._account.count(translator.events, now_ns):
             self._worker.board.load.succeeded(self._worker.index, backend, now_ns)
         if self._relay is not None and self._connection is not None:
-            self._watch.backend(self._relay, now, is_down=self._worker.is_down(backend))
+            if self._client.is_slow:  # then it is we who do not read
+                self._watch.paused(now)
+            else:
+                self._watch.backend(self._relay, now, is_down=self._worker.is_down(backend))
+            if self._relay.done.done():  # a word behind the last chunk would be another answer's
+                return
         if self._request.stream:
             self._watch.client(self._downstream, translator, now)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
@@ -25,6 +25,7 @@ def answer(worker: "Worker", endpoint: Endpoint, head: RequestHead) -> tuple[int
 
     Raises:
         UnknownModel: ``GET /v1/models/{id}`` of a model there is not.
+        InvalidRequest: too many query parameters.
     """
     if endpoint.kind is Kind.PREFLIGHT:
         allow = endpoints.methods(head.path)
@@ -60,5 +61,4 @@ def _models(worker: "Worker", head: RequestHead) -> Mapping[str, Any]:
                 f"The model `{name[:64]}` does not exist or you do not have access to it.",
                 param="model",
             )
-    query = dict(parse_qsl(head.query.decode("ascii"), max_num_fields=100))
-    return model_page(entries, query)
+    return model_page(entries, endpoints.query_of(head))

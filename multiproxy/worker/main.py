@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import random
 import signal
 import socket
 import sys
@@ -31,7 +32,6 @@ TICKS_PER_SWEEP = 5
 BALANCE_SLACK = 4
 BALANCE_PAUSE_S = 0.002
 ACCEPT_RETRY_S = 0.1  # when descriptors ran out
-IDLE_GRACE_S = 1.0  # while draining: a request already on its way still gets its answer
 
 
 class Worker:
@@ -50,6 +50,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self._exchanges: set[Exchange] = set()
+        self._chance = random.Random()  # seeded by the system: workers do not repeat each other
         self._listener: socket.socket | None = None
         self._accepted = 0
         self._drain_deadline = 0.0
@@ -83,6 +84,10 @@ class Worker:
             render=self._refuse,
             connections=set(),
         )
+
+    def new_id(self) -> str:
+        """Return 12 hexadecimal digits that no other request here has."""
+        return f"{self._chance.getrandbits(48):012x}"
 
     # -- for exchanges ----------------------------------------------------------------------
 
@@ -125,7 +130,7 @@ class Worker:
 
     def _refuse(self, error: ProxyError, head: RequestHead | None) -> tuple[int, bytes, bytes]:
         """Render and account for a request that never became an exchange."""
-        exchange_id = os.urandom(6).hex()
+        exchange_id = self.new_id()
         status, fields, body = self.render(error, f"req_{exchange_id}")
         account = Account(self.live, exchange_id, "")
         account.failed(error)
@@ -220,7 +225,7 @@ class Worker:
             self._listener.close()
             self._listener = None
         for connection in list(self._service.connections):
-            connection.drain(IDLE_GRACE_S)
+            connection.drain()
         self._check_drained(self._loop.time())
 
     def _check_drained(self, now: float) -> None:

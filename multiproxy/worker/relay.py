@@ -17,6 +17,11 @@ from multiproxy.dialects.classify import classify
 from multiproxy.dialects.events import Progress, Usage
 from multiproxy.errors import BackendDied, BackendProtocolError, ProxyError
 
+_EVENT_STREAM = (
+    b"Content-Type: text/event-stream; charset=utf-8\r\n"
+    b"Cache-Control: no-cache\r\n"
+    b"X-Accel-Buffering: no\r\n"  # nginx in front would hold events back
+)
 MAX_ERROR_BODY = 64 * 1024  # bytes of a backend's error answer that are read
 
 
@@ -39,7 +44,10 @@ class Translator(Protocol):
 
 
 class Downstream:
-    """The client's side of one exchange's stream: opened once, whatever the attempts do."""
+    """The client's side of one exchange's stream: opened once, whatever the attempts do.
+
+    ``fields`` are the header lines of every answer of the exchange.
+    """
 
     __slots__ = ("_client", "_fields", "bytes_out", "chunked", "is_open")
 
@@ -54,7 +62,8 @@ class Downstream:
         """Send the head of a stream and what is there already."""
         self.is_open = True
         self.bytes_out += len(payload)
-        self.chunked = self._client.start_stream(200, self._fields, payload)
+        fields = _EVENT_STREAM + self._fields
+        self.chunked = self._client.start_stream(200, fields, payload)
 
     def write(self, payload: bytes) -> None:
         """Send more, opening the stream if need be; nothing for ``b""``."""
@@ -69,7 +78,9 @@ class Relay:
     """Receives the answer of one attempt; an ``AnswerSink``.
 
     ``done`` is set to None when the answer is complete (a stream is then wholly written; a
-    collected answer is in ``head`` and ``body``), or to what went wrong.
+    collected answer is in ``head`` and ``body``), or to what went wrong. A bug of ours in a
+    callback becomes its exception: the loop would end the connection, and whoever awaits
+    ``done`` would blame the backend or wait for ever.
     """
 
     def __init__(
@@ -106,6 +117,27 @@ class Relay:
         self._streaming = head.status == 200 and head.is_event_stream
 
     def on_piece(self, payload: bytes, framed: bytes | None) -> None:  # per piece
+        try:
+            self._take(payload, framed)
+        except Exception as error:
+            self._break(error)
+
+    def on_end(self) -> None:
+        try:
+            if self._streaming:
+                self._end_stream()
+            else:
+                self._end_collected()
+        except Exception as error:
+            self._break(error)
+
+    def on_failed(self, error: ProxyError) -> None:
+        if not (self._streaming and self._translator.finished):
+            self._end(error)
+        else:
+            self.on_end()  # all that counts has come
+
+    def _take(self, payload: bytes, framed: bytes | None) -> None:  # per piece
         if not self._streaming:
             self._collect(payload)
             return
@@ -121,18 +153,6 @@ class Relay:
             self._before_commit(out)
         if translator.failure is not None:
             self._end(translator.failure)
-
-    def on_end(self) -> None:
-        if self._streaming:
-            self._end_stream()
-        else:
-            self._end_collected()
-
-    def on_failed(self, error: ProxyError) -> None:
-        if self._streaming and self._translator.finished:
-            self._end_stream()  # all that counts has come
-        else:
-            self._end(error)
 
     @property
     def life(self) -> tuple[int, object]:
@@ -203,6 +223,11 @@ class Relay:
     def _end(self, error: ProxyError) -> None:
         self._connection.abort()
         self._settle(error)
+
+    def _break(self, error: Exception) -> None:
+        self._connection.abort()
+        if not self.done.done():
+            self.done.set_exception(error)
 
     def _settle(self, error: ProxyError | None) -> None:
         if not self.done.done():

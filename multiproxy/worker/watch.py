@@ -28,6 +28,10 @@ class Watch:
         self._attempt_began = self._alive_at = now
         self._finished_at = None
 
+    def paused(self, now: float) -> None:
+        """The client does not keep up, so its backend is not read: its silence says nothing."""
+        self._alive_at = now
+
     def backend(self, relay: Relay, now: float, *, is_down: bool) -> None:
         """End an attempt whose backend finished long ago, fell silent or is gone.
 

@@ -137,6 +137,19 @@ async def test_a_connection_that_was_given_up_is_never_used_again(backend):
     assert (pool.idle_count, connection.state) == (0, State.CLOSED)
 
 
+async def test_a_connection_amid_its_answer_is_never_used_again(backend):
+    backend.reply = (OK % b"")[:-1]
+    pool = pool_of(backend.port)
+    connection = await pool.acquire()
+    sink = Kept()
+    connection.send(REQUEST, b"", sink)
+    while not sink.pieces:
+        await asyncio.sleep(0)
+    assert connection.is_reusable  # once the answer is complete
+    pool.release(connection)
+    assert (pool.idle_count, connection.state) == (0, State.CLOSED)
+
+
 async def test_a_connection_that_was_never_used_is_not_kept(backend):
     pool = pool_of(backend.port)
     pool.release(await pool.acquire())
@@ -182,31 +195,25 @@ async def test_the_announced_number_of_uses_is_kept_with_a_margin(backend, annou
     assert await pool.acquire() is not connection
 
 
-async def test_new_connections_wait_for_their_pace(backend):
-    delays = [0.001, 0.002, 0.0]
-    asked = []
-
-    def pace() -> float:
-        asked.append(backend.transports[:])
-        return delays[len(asked) - 1]
-
-    pool = pool_of(backend.port, pace)
+async def test_a_new_connection_is_opened_at_the_moment_reserved_for_it(backend):
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    pool = pool_of(backend.port, lambda: 0.0301)
     await pool.acquire()
-    assert asked == [[], [], []]
-    assert (pool.opened, len(delays)) == (1, 3)
+    assert loop.time() - began >= 0.0301  # never before it: that is what the pace is for
+    assert pool.opened == 1
 
 
-async def test_openings_ask_for_their_pace_one_after_the_other(backend):
-    inside = []
+async def test_each_opening_reserves_one_moment_and_none_waits_for_another(backend):
+    reserved = []
 
     def pace() -> float:
-        inside.append(1)
-        return 0.0 if len(inside) % 2 == 0 else 0.001
+        reserved.append(len(reserved) * 0.001)
+        return reserved[-1]
 
     pool = pool_of(backend.port, pace)
     await asyncio.gather(*(pool.acquire() for _ in range(5)))
-    assert len(inside) == 10  # each: once told to wait, once told to go
-    assert pool.opened == 5
+    assert (pool.opened, len(reserved)) == (5, 5)
 
 
 async def test_a_refused_connection_is_an_unreachable_backend():

@@ -285,9 +285,30 @@ async def test_a_body_slower_than_a_kibibyte_per_second_times_out():
 async def test_draining_shortens_an_idle_connections_life_but_answers_what_comes():
     wire = await Wire().feed(get())
     wire.service.draining = True
-    wire.connection.drain(1.0)
+    wire.connection.drain()
     wire.connection.sweep(in_(wire, 0.5))
     assert not wire.transport.closed
+    await wire.feed(get())
+    assert wire.statuses == [200, 200]
+    assert wire.transport.closed
+
+
+async def test_a_stream_begun_while_draining_says_that_the_connection_ends():
+    wire = await Wire(answers=False).feed(get())
+    wire.service.draining = True
+    wire.connection.start_stream(200, b"", b"one")
+    assert b"Connection: close\r\n" in wire.transport.written
+    wire.connection.end_stream()
+    assert wire.transport.closed and not wire.transport.aborted
+
+
+async def test_a_stream_begun_before_draining_leaves_time_for_one_more_request():
+    wire = await Wire(answers=False).feed(get())
+    wire.connection.start_stream(200, b"", b"one")
+    wire.service.draining = True
+    wire.connection.end_stream()
+    assert not wire.ended
+    wire.answers = True
     await wire.feed(get())
     assert wire.statuses == [200, 200]
     assert wire.transport.closed

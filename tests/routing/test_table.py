@@ -27,6 +27,7 @@ def configured(*models: Model, default: str | None = None, reports=None) -> Tabl
         ("claude-haiku-fast", "qwen"),
         ("claude--fast", "qwen"),
         ("claude-haiku-slow", None),
+        ("claude-haiku-fast-2", None),
         ("xgpt-5", None),  # a pattern is the whole name
         ("gpt", None),
         ("QWEN", None),
