@@ -72,3 +72,23 @@ def failure(stream: bytes, turn: MessagesTurn = THINKS) -> ProxyError | None:
     translator = emitter(turn)
     run(translator, [stream])
     return translator.failure
+
+
+def said(answer: Any) -> list[tuple[str, ...]]:
+    """Type and content of every block; a call's name and arguments."""
+    out: list[tuple[str, ...]] = []
+    for block in answer.blocks:
+        match block["type"]:
+            case "text":
+                out.append(("text", block["text"]))
+            case "thinking":
+                out.append(("thinking", block["thinking"]))
+            case _:
+                out.append((block["name"], block["input"]))
+    return out
+
+
+def numbers(answer: Any) -> tuple[int, int, int]:
+    """Input, cached and output tokens."""
+    counts = answer.usage
+    return counts["input_tokens"], counts["cache_read_input_tokens"], counts["output_tokens"]
