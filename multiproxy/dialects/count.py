@@ -51,6 +51,36 @@ def counting_body(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key not in _GENERATION_ONLY}
 
 
+def read_prompt(answer: bytes) -> str:
+    """The prompt in llama-server's answer to ``/apply-template``, given ``counting_body``.
+
+    With ``tokenizing_body`` this is the way for builds without a counting route. It does not
+    see images.
+
+    Raises:
+        BackendProtocolError: there is none.
+    """
+    try:
+        value = loads(answer)
+    except ValueError:
+        value = None
+    prompt = value.get("prompt") if isinstance(value, dict) else None
+    if not isinstance(prompt, str):
+        raise BackendProtocolError("The backend did not say what the prompt is.")
+    return prompt
+
+
+def tokenizing_body(prompt: str) -> dict[str, Any]:
+    """The request for llama-server's ``/tokenize`` that counts as generation does."""
+    return {"content": prompt, "add_special": True, "parse_special": True}
+
+
+def vllm_tokenizing_body(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The request for vLLM's ``/tokenize``."""
+    kept = {key: body[key] for key in ("model", "messages", "tools") if key in body}
+    return {**kept, "add_generation_prompt": True}
+
+
 def read_count(answer: bytes) -> int:
     """The number in an engine's answer: llama-server's, or vLLM's ``/tokenize``.
 

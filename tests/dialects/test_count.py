@@ -10,7 +10,10 @@ from multiproxy.dialects.count import (
     estimate_prompt,
     messages_count,
     read_count,
+    read_prompt,
     responses_count,
+    tokenizing_body,
+    vllm_tokenizing_body,
 )
 from multiproxy.dialects.messages_request import translate
 from multiproxy.dialects.policy import Policy
@@ -61,6 +64,27 @@ def test_an_engines_count_is_read(answer: bytes, count: int) -> None:
 def test_an_answer_without_a_count_is_a_failure(answer: bytes) -> None:
     with pytest.raises(BackendProtocolError):
         read_count(answer)
+
+
+def test_older_builds_are_asked_for_the_prompt_and_then_for_its_tokens() -> None:
+    assert read_prompt(b'{"prompt":"<s>hi"}') == "<s>hi"
+    assert tokenizing_body("<s>hi") == {
+        "content": "<s>hi",
+        "add_special": True,
+        "parse_special": True,
+    }
+    for answer in (b"", b"[]", b'{"prompt":5}'):
+        with pytest.raises(BackendProtocolError):
+            read_prompt(answer)
+
+
+def test_vllm_is_asked_with_the_messages_themselves() -> None:
+    request = body({"role": "user", "content": "hi"}, model="m", stream=True)
+    assert vllm_tokenizing_body(request) == {
+        "model": "m",
+        "messages": request["messages"],
+        "add_generation_prompt": True,
+    }
 
 
 def test_what_is_counted_is_what_would_be_generated() -> None:
