@@ -39,6 +39,8 @@ class Block(Enum):
     TOOL = auto()
 
 
+_MAX_CALLS = 4096  # in one answer; more is a backend gone wild
+
 # What needs no more than a delta while a block is open and nothing waits.
 _PLAIN: dict[Block, type[Text] | type[Reasoning]] = {
     Block.TEXT: Text,
@@ -49,9 +51,10 @@ _PLAIN: dict[Block, type[Text] | type[Reasoning]] = {
 class _Waiting:
     """Something that waits for its block: text or thinking in parts, or a call."""
 
-    __slots__ = ("kind", "parts", "call")
+    __slots__ = ("kind", "parts", "call", "is_held")
 
     def __init__(self, kind: Block, text: str = "", call: Call | None = None) -> None:
+        self.is_held = False  # only white space so far, and last in the queue
         self.kind = kind
         self.parts = [text]
         self.call = call
@@ -157,7 +160,8 @@ class MessagesAnswer(EventTranslator):
         else:
             self._queue.append(_Waiting(block, text))
         self._wait(len(text))
-        self._drain()
+        if last is None or not (last.is_held and text.isspace()):
+            self._drain()
 
     def _on_fragment(self, fragment: ToolFragment) -> None:
         call = self._calls.add(fragment)
@@ -169,6 +173,8 @@ class MessagesAnswer(EventTranslator):
         else:
             if call.number >= self._seen_calls:
                 self._seen_calls = call.number + 1
+                if self._seen_calls > _MAX_CALLS:
+                    self._wait(self._max_answer_size + 1)
                 self._queue.append(_Waiting(Block.TOOL, call=call))
             self._wait(len(fragment.arguments))
             self._drain()
@@ -213,7 +219,8 @@ class MessagesAnswer(EventTranslator):
             if head.kind is Block.TEXT and text.isspace():
                 # Real text may follow, which it then belongs to; before anything else it is
                 # only the template's line breaks.
-                return not is_last or self._block is Block.TOOL
+                head.is_held = is_last and self._block is not Block.TOOL
+                return not head.is_held
             self._close()
             self._open(head.kind)
         self._delta(text)

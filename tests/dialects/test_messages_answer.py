@@ -30,6 +30,7 @@ from dialects.messages_run import (
 )
 
 from multiproxy.dialects.messages_turn import MessagesTurn
+from multiproxy.errors import BackendProtocolError
 
 END = usage() + DONE
 TIMINGS = {"prompt_n": 4, "cache_n": 6, "predicted_n": 9}
@@ -280,3 +281,19 @@ def test_the_first_progress_starts_the_message_with_the_exact_prompt() -> None:
     translator.feed(stream)
     assert translator.progress is not None and translator.progress.processed == 100
     assert not translator.started
+
+
+def test_white_space_without_end_takes_linear_time() -> None:
+    translator = emitter()
+    piece = text("\n")
+    for _ in range(100_000):
+        assert translator.feed(piece) == b"" or not translator.started
+    out = translator.feed(text("a") + finish() + END)
+    assert b'"text":"' + b"\\n" * 100_000 + b'a"' in out
+
+
+def test_calls_without_end_are_a_failure() -> None:
+    translator = emitter()
+    for number in range(5000):
+        translator.feed(call(number, f"c{number}", "f", "{}"))
+    assert isinstance(translator.failure, BackendProtocolError)
