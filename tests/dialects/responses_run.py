@@ -75,3 +75,20 @@ def failure(stream: bytes) -> ProxyError | None:
     translator = emitter()
     run(translator, [stream])
     return translator.failure
+
+
+def said(answer: Told) -> list[tuple[str, str]]:
+    """Type and text of every output item."""
+    out = []
+    for item in answer.output:
+        match item["type"]:
+            case "message":
+                body = "".join(part.get("text", part.get("refusal")) for part in item["content"])
+            case "reasoning":
+                body = "".join(part["text"] for part in item["content"] + item["summary"])
+            case "function_call":
+                body = item["name"] + item["arguments"]
+            case _:
+                body = item["name"] + item["input"]
+        out.append((item["type"], body))
+    return out
