@@ -287,6 +287,12 @@ def test_a_choice_that_appears_late_is_waited_for():
         assert isinstance(translator.failure, BackendDied)
 
 
+def test_a_chunk_behind_its_choices_finish_reopens_nothing():
+    translator = passthrough()
+    assert run([text("a"), finish(), chunk({}), DONE], translator).endswith(DONE)
+    assert translator.finished
+
+
 def test_the_recorded_two_choices_are_open_until_both_finished():
     translator = passthrough()
     lines = stream("chat.stream.n2").split(b"\n\n")
@@ -396,6 +402,13 @@ def test_usage_wins_over_timings_and_brings_cached_tokens():
     timings = {"cache_n": 3, "prompt_n": 4, "predicted_n": 5}
     run([text("a"), finish(timings=timings), usage(10, 6, 4), DONE], translator)
     assert translator.usage == Usage(10, 6, 4)
+
+
+def test_usage_beside_content_is_read():
+    translator = passthrough()
+    counts = {"prompt_tokens": 10, "completion_tokens": 2}
+    run([text("a"), chunk({"content": "b"}, usage=counts)], translator)
+    assert translator.usage == Usage(10, 0, 2)
 
 
 def test_content_events_are_counted():

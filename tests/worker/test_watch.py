@@ -1,0 +1,140 @@
+"""Timers of an exchange, with times passed in."""
+
+import pytest
+
+from multiproxy.config import Timeouts
+from multiproxy.errors import BackendDied, BackendTimeout
+from multiproxy.worker.watch import FINISH_GRACE_S, SILENT_WHEN_DOWN_S, Watch
+
+
+class Attempt:
+    """Stands in for a relay."""
+
+    def __init__(self, *, committed: bool = False, is_finished: bool = False) -> None:
+        self.life: tuple[int, object] = (0, None)
+        self.committed = committed
+        self.is_finished = is_finished
+        self.ended: list[object] = []
+
+    def fail(self, error: Exception) -> None:
+        self.ended.append(type(error))
+
+    def finish(self) -> None:
+        self.ended.append("finished")
+
+
+class Told:
+    """Stands in for a downstream and a translator at once."""
+
+    is_open = False
+
+    def __init__(self) -> None:
+        self.bytes_out = 0
+        self.written: list[bytes] = []
+
+    def write(self, payload: bytes) -> None:
+        self.is_open = True
+        self.bytes_out += len(payload)
+        self.written.append(payload)
+
+    def open(self) -> bytes:
+        return b"opening "
+
+    def keep_alive(self) -> bytes:
+        return b"alive"
+
+
+def look(watch: Watch, attempt: Attempt, *times: float, is_down: bool = False) -> list[object]:
+    for now in times:
+        watch.backend(attempt, now, is_down=is_down)
+    return attempt.ended
+
+
+def test_a_backend_that_goes_silent_amid_its_answer_is_given_up():
+    watch, attempt = Watch(Timeouts(idle=300), 0), Attempt(committed=True)
+    assert look(watch, attempt, 0, 300) == []
+    attempt.life = (1, None)
+    assert look(watch, attempt, 301, 601) == []
+    assert look(watch, attempt, 601.1) == [BackendTimeout]
+
+
+def test_a_backend_that_reads_the_prompt_may_be_silent_for_ever():
+    assert look(Watch(Timeouts(stream=1e9), 0), Attempt(), 0, 1e6) == []
+
+
+def test_progress_is_a_sign_of_life():
+    watch, attempt = Watch(Timeouts(idle=10), 0), Attempt(committed=True)
+    for second in range(0, 100, 9):
+        attempt.life = (0, second)
+        assert look(watch, attempt, second) == []
+
+
+def test_a_first_event_that_is_due_and_does_not_come_ends_the_attempt():
+    watch, attempt = Watch(Timeouts(first_event=5), 0), Attempt()
+    watch.attempt_began(10)
+    assert look(watch, attempt, 15) == []
+    assert look(watch, attempt, 15.1) == [BackendTimeout]
+    assert look(watch, Attempt(committed=True), 16) == []
+
+
+def test_a_silent_backend_that_refuses_connections_is_dead():
+    watch, attempt = Watch(Timeouts(), 0), Attempt()
+    assert look(watch, attempt, SILENT_WHEN_DOWN_S, is_down=True) == []
+    assert look(watch, attempt, SILENT_WHEN_DOWN_S + 0.1) == []
+    assert look(watch, attempt, SILENT_WHEN_DOWN_S + 0.1, is_down=True) == [BackendDied]
+
+
+def test_a_backend_that_is_down_but_talks_is_alive():
+    watch, attempt = Watch(Timeouts(), 0), Attempt(committed=True)
+    for second in range(10):
+        attempt.life = (second, None)
+        assert look(watch, attempt, second, is_down=True) == []
+
+
+def test_a_finished_answer_has_a_grace_for_its_end():
+    watch, attempt = Watch(Timeouts(idle=1), 0), Attempt(committed=True, is_finished=True)
+    assert look(watch, attempt, 50, 50 + FINISH_GRACE_S, is_down=True) == []
+    assert look(watch, attempt, 50.1 + FINISH_GRACE_S) == ["finished"]
+
+
+def test_a_new_attempt_has_a_grace_of_its_own():
+    watch = Watch(Timeouts(), 0)
+    look(watch, Attempt(is_finished=True), 1)
+    watch.attempt_began(100)
+    assert look(watch, Attempt(is_finished=True), 101) == []
+
+
+def test_a_whole_answer_has_a_limit():
+    watch, attempt = Watch(Timeouts(stream=60, idle=1000), 0), Attempt(committed=True)
+    watch.attempt_began(50)  # attempts before count as well
+    assert look(watch, attempt, 60) == []
+    assert look(watch, attempt, 60.1) == [BackendTimeout]
+
+
+def test_a_backend_that_is_not_read_is_not_silent():
+    watch, attempt = Watch(Timeouts(idle=5), 0), Attempt(committed=True)
+    watch.paused(100)
+    assert look(watch, attempt, 105) == []
+    assert look(watch, attempt, 105.1) == [BackendTimeout]
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_quiet_client_gets_a_sign_of_life_every_comment_seconds(is_open):
+    watch, told = Watch(Timeouts(comment=10), 0), Told()
+    told.is_open = is_open
+    for now in (0, 5, 9.9):
+        watch.client(told, told, now)
+    assert told.written == []
+    watch.client(told, told, 10)
+    watch.client(told, told, 19.9)
+    assert told.written == [b"alive" if is_open else b"opening alive"]
+    watch.client(told, told, 20)
+    assert told.written[1:] == [b"alive"]
+
+
+def test_a_client_that_gets_data_gets_no_sign_of_life():
+    watch, told = Watch(Timeouts(comment=10), 0), Told()
+    for now in range(0, 100, 9):
+        told.bytes_out += 1
+        watch.client(told, told, now)
+    assert told.written == []
