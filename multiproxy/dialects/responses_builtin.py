@@ -5,7 +5,7 @@ members become a function's arguments and back.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -32,9 +32,9 @@ class Builtin:
     description: str
     parameters: Mapping[str, Any]
     required: Mapping[str, type]
-    constant: Mapping[str, Any] = MappingProxyType({})
-    always: Mapping[str, Any] = MappingProxyType({})
-    renamed: Mapping[str, str] = MappingProxyType({})
+    constant: Mapping[str, Any] = field(default_factory=dict)
+    always: Mapping[str, Any] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     def call_members(self, arguments: Object) -> Object | None:
         """The members of a call item for these arguments; None if they are not usable."""
