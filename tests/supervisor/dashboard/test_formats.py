@@ -37,7 +37,8 @@ def test_rates(value, text):
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, "–"), (0, "0.00 s"), (0.0004, "<1 ms"), (0.0034, "3 ms"),
-     (0.051, "0.05 s"), (9.99, "9.99 s"), (9.996, "10.0 s"), (99.9, "99.9 s"), (100, "1 m 40 s"), (125, "2 m 05 s")],
+     (0.051, "0.05 s"), (9.99, "9.99 s"), (9.996, "10.0 s"), (99.9, "99.9 s"),
+     (100, "1 m 40 s"), (125, "2 m 05 s")],
 )  # fmt: skip
 def test_seconds(value, text):
     assert " ".join(filter(None, formats.seconds(value))) == text
