@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from multiproxy.dialects.chat_stream import ChatReader, fragment_of
+from multiproxy.dialects.chat_chunk import fragment_of
+from multiproxy.dialects.chat_stream import ChatReader
 from multiproxy.dialects.errors import render_openai
 from multiproxy.dialects.events import Done, Event, Reasoning, Refusal, Text, ToolFragment
 from multiproxy.dialects.tools import CallTable

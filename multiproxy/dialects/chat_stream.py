@@ -6,32 +6,26 @@ answers a streamed request with one JSON document is read as well.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
 import orjson
 
+from multiproxy.dialects.chat_chunk import (
+    delta_events,
+    plain_event,
+    progress_of,
+    stop_info_of,
+    usage_of,
+)
 from multiproxy.dialects.classify import classify_event
 from multiproxy.dialects.delta_template import DeltaTemplate
-from multiproxy.dialects.events import (
-    Done,
-    Event,
-    Failure,
-    Finish,
-    Progress,
-    Reasoning,
-    Refusal,
-    StopInfo,
-    Text,
-    ToolFragment,
-    Usage,
-)
-from multiproxy.dialects.json_text import loads
+from multiproxy.dialects.events import Done, Event, Failure, Finish, StopInfo, Usage
+from multiproxy.dialects.json_text import is_too_deep, loads
 from multiproxy.dialects.sse import ErrorData, EventSplitter
 from multiproxy.errors import BackendDied, BackendError, BackendProtocolError, ProxyError
 
-# Top-level members of a chunk that say more than a delta does.
-_SPECIAL = frozenset(("error", "prompt_progress", "usage", "timings", "__verbose"))
 _ABORTED = ("error", "abort")
 
 
@@ -144,9 +138,11 @@ class ChatReader:
             return
         if type(data) is ErrorData:
             self._on_error(chunk, out)
-        elif self.state is State.READING and (event := _plain(chunk)) is not None:
+        elif self.state is State.READING and (event := plain_event(chunk)) is not None:
             out.append(event)
             self._template.learn(data, event)
+        elif is_too_deep(data, chunk):
+            self._fail(BackendProtocolError("The backend sent an event nested too deeply."), out)
         else:
             self._read_chunk(chunk, out)
 
@@ -181,7 +177,8 @@ class ChatReader:
             return
         if self._on_chunk is not None:
             self._on_chunk(chunk)
-        _read_progress(chunk.get("prompt_progress"), out)
+        if (progress := progress_of(chunk.get("prompt_progress"))) is not None:
+            out.append(progress)
         choices = chunk.get("choices")
         if choices and isinstance(choices, list):
             for choice in choices:
@@ -189,7 +186,8 @@ class ChatReader:
                     self._read_choice(choice, out)
                     if self.is_ended:
                         return
-        _read_verbose(chunk.get("__verbose"), out)
+        if (stop_info := stop_info_of(chunk.get("__verbose"))) is not None:
+            out.append(stop_info)
         self._read_usage(chunk.get("usage"), chunk.get("timings"), out)
 
     def _read_choice(self, choice: dict[str, object], out: list[Event]) -> None:
@@ -197,7 +195,7 @@ class ChatReader:
             delta = choice.get("delta") or choice.get("message")
             if isinstance(delta, dict):
                 try:
-                    _read_delta(delta, choice.get("logprobs"), out)
+                    out += delta_events(delta, choice.get("logprobs"))
                 except TypeError:
                     error = BackendProtocolError("The backend sent a text that is no string.")
                     self._fail(error, out)
@@ -214,22 +212,14 @@ class ChatReader:
             out.append(StopInfo("word", word, False))
 
     def _read_usage(self, usage: object, timings: object, out: list[Event]) -> None:
-        timings = timings if isinstance(timings, dict) else None
+        counts = usage_of(usage, timings)
+        if counts is None:
+            return
         if isinstance(usage, dict):
-            self._counts = _usage(usage, timings)
-        elif timings is None:
-            return
+            self._counts = counts
         elif self._counts is not None:  # counted already: only the times are new
-            counts = self._counts
-            self._counts = Usage(
-                counts.prompt, counts.cached, counts.output, counts.reasoning, timings
-            )
-        else:
-            cached = _count(timings.get("cache_n"))
-            prompt, output = _count(timings.get("prompt_n")), _count(timings.get("predicted_n"))
-            out.append(Usage(cached + prompt, cached, output, 0, timings))
-            return
-        out.append(self._counts)
+            counts = self._counts = replace(self._counts, timings=counts.timings)
+        out.append(counts)
 
     def _end(self, out: list[Event]) -> None:
         if self.state is State.FINISHED:
@@ -246,137 +236,6 @@ class ChatReader:
         elif self.state is State.READING:
             self.state = State.ENDED
             out.append(Failure(error))
-
-
-def _plain(chunk: Any) -> Event | None:
-    """The event of a chunk with one choice whose delta is one string, else None."""
-    try:
-        (choice,) = chunk["choices"]
-        delta = choice["delta"]
-        if (
-            len(delta) != 1
-            or choice["finish_reason"] is not None
-            or choice["index"] != 0
-            or len(choice) != 3
-            or not _SPECIAL.isdisjoint(chunk)
-        ):
-            return None
-        ((key, value),) = delta.items()
-        if key == "tool_calls":
-            (call,) = value
-            return _plain_fragment(call["index"], call["function"]) if len(call) == 2 else None
-    except (LookupError, TypeError, ValueError, AttributeError):
-        return None  # not the common case
-    if type(value) is not str or not value:
-        return None
-    if key == "content":
-        return Text(value)
-    return Reasoning(value) if key == "reasoning_content" else None
-
-
-def _plain_fragment(index: object, function: dict[str, Any]) -> ToolFragment | None:
-    arguments = function["arguments"]
-    if len(function) != 1 or type(index) is not int or type(arguments) is not str:
-        return None
-    return ToolFragment(index, "", "", arguments)
-
-
-def _read_delta(delta: dict[str, object], logprobs: object, out: list[Event]) -> None:
-    content = delta.get("content")
-    reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-    if reasoning and isinstance(reasoning, str):
-        out.append(Reasoning(reasoning))
-    if isinstance(content, list):
-        _read_parts(content, out)
-    elif isinstance(content, str):
-        entries = logprobs.get("content") if isinstance(logprobs, dict) else None
-        if content:
-            out.append(Text(content, entries if isinstance(entries, list) else None))
-    elif content is not None:
-        raise TypeError(type(content))
-    refusal = delta.get("refusal")
-    if refusal and isinstance(refusal, str):
-        out.append(Refusal(refusal))
-    calls = delta.get("tool_calls")
-    if isinstance(calls, list):
-        for call in calls:
-            if isinstance(call, dict):
-                out.append(fragment_of(call))
-    legacy = delta.get("function_call")
-    if isinstance(legacy, dict):
-        out.append(fragment_of({"index": 0, "function": legacy}))
-
-
-def _read_parts(parts: list[object], out: list[Event]) -> None:
-    """Content as a list: Mistral's way of sending text and thinking."""
-    for part in parts:
-        if not isinstance(part, dict):
-            continue
-        if part.get("type") == "thinking":
-            thinking = part.get("thinking")
-            if isinstance(thinking, list):
-                texts = [item.get("text") for item in thinking if isinstance(item, dict)]
-                thinking = "".join(text for text in texts if isinstance(text, str))
-            if thinking and isinstance(thinking, str):
-                out.append(Reasoning(thinking))
-        else:
-            text = part.get("text")
-            if text and isinstance(text, str):
-                out.append(Text(text))
-
-
-def fragment_of(call: dict[str, object]) -> ToolFragment:
-    """One entry of ``tool_calls``; arguments that are no string become their JSON."""
-    index, call_id = call.get("index"), call.get("id")
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    name, arguments = function.get("name"), function.get("arguments")
-    if not isinstance(arguments, str):  # Ollama sends an object
-        arguments = "" if arguments is None else orjson.dumps(arguments).decode()
-    return ToolFragment(
-        index if isinstance(index, int) else None,
-        "" if call_id is None else str(call_id),
-        name if isinstance(name, str) else "",
-        arguments,
-    )
-
-
-def _read_progress(progress: object, out: list[Event]) -> None:
-    if isinstance(progress, dict):
-        total, cache = _count(progress.get("total")), _count(progress.get("cache"))
-        out.append(Progress(total, cache, _count(progress.get("processed"))))
-
-
-def _read_verbose(verbose: object, out: list[Event]) -> None:
-    if isinstance(verbose, dict) and isinstance(verbose.get("stop_type"), str):
-        word = verbose.get("stopping_word")
-        out.append(
-            StopInfo(
-                verbose["stop_type"],
-                word if isinstance(word, str) else "",
-                verbose.get("truncated") is True,
-            )
-        )
-
-
-def _usage(usage: dict[str, object], timings: dict[str, object] | None) -> Usage:
-    prompt_details = usage.get("prompt_tokens_details")
-    cached = prompt_details.get("cached_tokens") if isinstance(prompt_details, dict) else None
-    if cached is None and timings:
-        cached = timings.get("cache_n")
-    output_details = usage.get("completion_tokens_details")
-    reasoning = output_details.get("reasoning_tokens") if isinstance(output_details, dict) else None
-    return Usage(
-        _count(usage.get("prompt_tokens")),
-        _count(cached),
-        _count(usage.get("completion_tokens")),
-        _count(reasoning),
-        timings,
-    )
-
-
-def _count(value: object) -> int:
-    return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else 0
 
 
 def _is_whole(data: bytes) -> bool:

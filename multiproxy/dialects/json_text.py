@@ -12,10 +12,25 @@ import orjson
 
 _BOM = b"\xef\xbb\xbf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
-MAX_DEPTH = 1024
+MAX_DEPTH = 240
+"""Levels that a text may nest: orjson writes 254, and translations put some around it."""
+_ROOM = 254 - MAX_DEPTH
 
 
-def loads(text: bytes | bytearray | memoryview) -> object:
+def is_too_deep(text: bytes | bytearray, value: object) -> bool:
+    """Whether ``value``, parsed from ``text``, nests deeper than ``MAX_DEPTH``."""
+    if text.count(b"{") + text.count(b"[") <= MAX_DEPTH:
+        return False
+    for _ in range(_ROOM):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except TypeError:  # what JSON held, JSON can hold: only the depth is left to complain of
+        return True
+    return False
+
+
+def loads(text: bytes | bytearray) -> object:
     """Parse one JSON document; lone surrogates become U+FFFD.
 
     A byte order mark is skipped, an integer beyond 64 bits becomes a float (as in orjson).
@@ -24,7 +39,7 @@ def loads(text: bytes | bytearray | memoryview) -> object:
         ValueError: not JSON, ``NaN`` or ``Infinity``, or nested deeper than ``MAX_DEPTH``.
     """
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except ValueError as error:
         plain = bytes(text)
         if plain.startswith(_BOM):
@@ -32,7 +47,10 @@ def loads(text: bytes | bytearray | memoryview) -> object:
         # The message of orjson is kept when the second parser refuses the text too.
         if b"\\u" not in plain and _is_utf8(plain):
             raise
-        return _loads_patiently(plain, error)
+        value = _loads_patiently(plain, error)
+    if is_too_deep(text, value):
+        raise ValueError("nested too deeply")
+    return value
 
 
 def _loads_patiently(text: bytes, first_error: ValueError) -> object:
@@ -40,7 +58,7 @@ def _loads_patiently(text: bytes, first_error: ValueError) -> object:
         value = json.loads(
             text.decode("utf-8"), parse_constant=_refuse_constant, parse_int=_parse_int
         )
-        return _replace_surrogates(value, 0)
+        return _replace_surrogates(value)
     except UnicodeDecodeError as error:
         raise ValueError("the text is not UTF-8") from error
     except RecursionError as error:
@@ -49,17 +67,14 @@ def _loads_patiently(text: bytes, first_error: ValueError) -> object:
         raise first_error from None
 
 
-def _replace_surrogates(value: object, depth: int) -> object:
-    if depth > MAX_DEPTH:
-        raise RecursionError
+def _replace_surrogates(value: object) -> object:
     if isinstance(value, str):
         return _SURROGATE.sub("\ufffd", value)
     if isinstance(value, list):
-        return [_replace_surrogates(item, depth + 1) for item in value]
+        return [_replace_surrogates(item) for item in value]
     if isinstance(value, dict):
         return {
-            _SURROGATE.sub("\ufffd", key): _replace_surrogates(item, depth + 1)
-            for key, item in value.items()
+            _SURROGATE.sub("\ufffd", key): _replace_surrogates(item) for key, item in value.items()
         }
     return value
 

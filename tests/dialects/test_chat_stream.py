@@ -171,6 +171,7 @@ def test_numbers_that_are_none_count_as_nothing() -> None:
         (event(5), BackendProtocolError),
         (chunk({"content": {}}), BackendProtocolError),
         (finish("abort"), BackendError),
+        (text("a").replace(b'"a"', b"[" * 300 + b"]" * 300), BackendProtocolError),
         (b'{"choices":', BackendDied),
         (b'{"detail":"x"}', BackendDied),
     ],

@@ -28,12 +28,22 @@ def test_a_lone_surrogate_changes_nothing_else(value: object) -> None:
     assert loads(text.encode()) == [value, "\ufffd?"]
 
 
-def test_depth_is_bounded_with_and_without_surrogates() -> None:
-    for leaf in (b"1", b'"\\ud83d"'):
+def nested(depth: int, leaf: bytes = b"1") -> bytes:
+    return b"[" * depth + leaf + b"]" * depth
+
+
+@pytest.mark.parametrize("leaf", [b"1", b'"\\ud83d"'])
+def test_what_is_read_can_be_written_again(leaf: bytes) -> None:
+    assert orjson.dumps({"a": {"b": {"c": loads(nested(MAX_DEPTH, leaf))}}})
+    for depth in (MAX_DEPTH + 1, 300, 1000, 2000, 200_000):
         with pytest.raises(ValueError):
-            loads(b"[" * (MAX_DEPTH + 1) + leaf + b"]" * (MAX_DEPTH + 1))
-        with pytest.raises(ValueError):
-            loads(b"[" * 200_000 + leaf)
+            loads(nested(depth, leaf))
+    with pytest.raises(ValueError):
+        loads(b"[" * 200_000 + leaf)
+
+
+def test_much_that_is_not_deep_is_fine() -> None:
+    assert loads(b"[" + nested(100) + b",[]" * 1000 + b"]")
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"NaN", b'["\\ud83d",NaN]', b'"\xff"', b'"\\ud8"'])
