@@ -100,8 +100,8 @@ class ResponsesAnswer(EventTranslator):
         """A part of an item begins."""
 
     @abstractmethod
-    def delta(self, event: Text | Reasoning | Refusal, part: Part) -> None:
-        """More text of the part that began last."""
+    def delta(self, text: str, logprobs: list[object] | None) -> None:
+        """More of the part that began last."""
 
     @abstractmethod
     def part_done(self, item: MessageItem | ReasoningItem, part: Part) -> None:
@@ -126,29 +126,22 @@ class ResponsesAnswer(EventTranslator):
     # -- events ----------------------------------------------------------------------------
 
     def _on(self, event: Event) -> None:  # per piece
-        kind = type(event)
-        if kind is Text:
-            assert isinstance(event, Text)
+        if isinstance(event, Text):
             part = self._part
             if part is not None and part.kind is PartKind.TEXT:
-                self._keep(event, part)
-                self.delta(event, part)
+                self._tell(event, part)
             else:
                 self._on_first_text(event)
-        elif kind is ToolFragment:
-            assert isinstance(event, ToolFragment)
+        elif isinstance(event, ToolFragment):
             self._on_fragment(event)
-        elif kind is Reasoning:
-            assert isinstance(event, Reasoning)
+        elif isinstance(event, Reasoning):
             self._on_reasoning(event)
-        elif kind is Refusal:
-            assert isinstance(event, Refusal)
+        elif isinstance(event, Refusal):
             self._settle_before_message()
             self._say(event, PartKind.REFUSAL)
-        elif kind is Finish:
-            assert isinstance(event, Finish)
+        elif isinstance(event, Finish):
             self._end(event.reason)
-        elif kind is Done:
+        elif isinstance(event, Done):
             self._complete()
 
     def _on_first_text(self, event: Text) -> None:
@@ -174,8 +167,7 @@ class ResponsesAnswer(EventTranslator):
             self._reasoning = item
             self.added(item.index, item.to_object(Status.IN_PROGRESS))
             self.part_added(item, item.part)
-        self._keep(event, self._reasoning.part)
-        self.delta(event, self._reasoning.part)
+        self._tell(event, self._reasoning.part)
 
     def _on_fragment(self, fragment: ToolFragment) -> None:
         call = self._calls.read(fragment)
@@ -243,8 +235,7 @@ class ResponsesAnswer(EventTranslator):
             part = self._part = Part(kind, len(message.parts))
             self.part_added(message, part)
             message.parts.append(part)
-        self._keep(event, part)
-        self.delta(event, part)
+        self._tell(event, part)
 
     def _close_message(self, status: Status = Status.COMPLETED) -> None:
         message, part = self._message, self._part
@@ -273,14 +264,16 @@ class ResponsesAnswer(EventTranslator):
         self._done[index] = item
         self.item_done(index, item)
 
-    def _keep(self, event: Text | Reasoning | Refusal, part: Part) -> None:  # per piece
-        part.write(event.text)
-        self._size += len(event.text)
-        if self._size > self._max_answer_size:
-            self._grow(0)
-        if type(event) is Text and event.logprobs:
-            part.logprobs += event.logprobs
-            self._grow(_LOGPROB_SIZE * len(event.logprobs))
+    def _tell(self, event: Text | Reasoning | Refusal, part: Part) -> None:  # per piece
+        text = event.text
+        part.write(text)
+        logprobs = None
+        if isinstance(event, Text) and event.logprobs:
+            logprobs = event.logprobs
+            part.logprobs += logprobs
+            self._grow(_LOGPROB_SIZE * len(logprobs))
+        self._grow(len(text))
+        self.delta(text, logprobs)
 
     def _grow(self, size: int) -> None:
         self._size += size

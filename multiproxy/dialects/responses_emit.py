@@ -6,7 +6,6 @@ from random import Random
 import orjson
 
 from multiproxy import errors as e
-from multiproxy.dialects.events import Reasoning, Refusal, Text
 from multiproxy.dialects.responses_answer import ResponsesAnswer
 from multiproxy.dialects.responses_object import Object
 from multiproxy.dialects.responses_output import (
@@ -115,13 +114,12 @@ class ResponsesEmitter(ResponsesAnswer):
             event, event, item.id.encode(), item.index, part.index, extra,
         )  # fmt: skip
 
-    def delta(self, event: Text | Reasoning | Refusal, part: Part) -> None:  # per piece
+    def delta(self, text: str, logprobs: list[object] | None) -> None:  # per piece
         prefix = self._prefix
-        if type(event) is Text and event.logprobs:
-            prefix = prefix.replace(
-                _NO_LOGPROBS, b'"logprobs":' + orjson.dumps(event.logprobs) + b","
-            )
-        self._out.append(_WHOLE_DELTA % (prefix, orjson.dumps(event.text), self._sequence))
+        if logprobs:
+            told = b'"logprobs":' + orjson.dumps(logprobs) + b","
+            prefix = prefix.replace(_NO_LOGPROBS, told)
+        self._out.append(_WHOLE_DELTA % (prefix, orjson.dumps(text), self._sequence))
         self._sequence += 1
 
     def part_done(self, item: MessageItem | ReasoningItem, part: Part) -> None:

@@ -3,7 +3,6 @@
 import orjson
 
 from multiproxy.dialects.errors import render_responses
-from multiproxy.dialects.events import Reasoning, Refusal, Text
 from multiproxy.dialects.responses_answer import ResponsesAnswer
 from multiproxy.dialects.responses_object import Object
 from multiproxy.dialects.responses_output import CallItem, MessageItem, Part, ReasoningItem
@@ -29,7 +28,7 @@ class ResponsesFold(ResponsesAnswer):
 
     def part_done(self, item: MessageItem | ReasoningItem, part: Part) -> None: ...
 
-    def delta(self, event: Text | Reasoning | Refusal, part: Part) -> None: ...
+    def delta(self, text: str, logprobs: list[object] | None) -> None: ...
 
     def call_delta(self, item: CallItem, text: str) -> None: ...
 
