@@ -31,15 +31,18 @@ def model_page(entries: list[dict[str, Any]], query: Mapping[str, str]) -> dict[
     Without them everything is on one page.
     """
     ids = [entry["id"] for entry in entries]
+    backwards = False
     if query.get("after_id") in ids:
         entries = entries[ids.index(query["after_id"]) + 1 :]
     elif query.get("before_id") in ids:
         entries = entries[: ids.index(query["before_id"])]
+        backwards = True
     limit = query.get("limit", "")
     has_more = False
     if limit.isascii() and limit.isdigit() and len(limit) < 6 and int(limit) > 0:
         has_more = len(entries) > int(limit)
-        entries = entries[: int(limit)]
+        # Going back, the page is the one immediately before that entry.
+        entries = entries[-int(limit) :] if backwards else entries[: int(limit)]
     return {
         "object": "list",
         "data": entries,

@@ -1,0 +1,211 @@
+"""A worker's doorway and its end; everything else of it is in the tests of its exchanges."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Iterator
+
+import pytest
+from worker.workplace import Answer, Workplace, chat
+
+from multiproxy.config import Limits, Timeouts
+from multiproxy.scoreboard import WorkerState
+from multiproxy.worker import main
+from multiproxy.worker.main import BALANCE_SLACK
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        yield opened
+
+
+class Door:
+    """A listener that counts, and a worker that does not wait."""
+
+    def __init__(self, workplace: Workplace, listener: socket.socket) -> None:
+        self.workplace = workplace
+        self.worker = workplace.worker
+        self.address = listener.getsockname()
+        self.pauses: list[float] = []
+        self.worker._listener = listener
+        listener.setblocking(False)
+        self.worker._pause_accepting = self.pauses.append  # type: ignore[method-assign]
+        self.clients: list[socket.socket] = []
+
+    def holding(self, mine: int, others: int) -> None:
+        """This worker holds so many connections, and the only other one so many."""
+        row = self.worker.row
+        row.state = WorkerState.SERVING
+        row.connections = mine
+        self.workplace.board.workers[1].state = WorkerState.SERVING
+        self.workplace.board.workers[1].connections = others
+        self.worker._service.connections.clear()
+        self.worker._service.connections.update(range(mine))  # type: ignore[arg-type]
+
+    async def knock(self) -> bool:
+        """Whether a client that connects is let in at once."""
+        before = self.worker._accepted
+        self.clients.append(socket.create_connection(self.address))
+        self.worker._accept()
+        await asyncio.sleep(0)
+        return self.worker._accepted > before
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "let_in"),
+    [
+        (0, 0, True),
+        (BALANCE_SLACK, 0, True),
+        (BALANCE_SLACK + 1, 0, False),
+        (BALANCE_SLACK + 1, 1, True),
+        (50, 50 - BALANCE_SLACK, True),
+        (50, 50 - BALANCE_SLACK - 1, False),
+    ],
+)
+async def test_a_worker_that_has_far_more_connections_lets_others_accept(
+    staff, listener, mine, others, let_in
+):
+    workplace, _ = await staff()
+    door = Door(workplace, listener)
+    door.holding(mine, others)
+    assert await door.knock() is let_in
+    assert door.pauses == ([] if let_in else [main.BALANCE_PAUSE_S])
+    door.worker._service.connections = {
+        each for each in door.worker._service.connections if not isinstance(each, int)
+    }
+    for client in door.clients:
+        client.close()
+
+
+async def test_the_limit_of_connections_holds(staff, listener):
+    workplace, _ = await staff(config={"limits": Limits(connections=3)})
+    door = Door(workplace, listener)
+    door.holding(2, 2)
+    assert await door.knock() is True
+    door.holding(3, 3)
+    assert await door.knock() is False
+    assert door.pauses == [main.ACCEPT_RETRY_S]
+    for client in door.clients:
+        client.close()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+async def test_running_out_of_descriptors_is_waited_out(staff, number):
+    workplace, _ = await staff()
+
+    class Exhausted:
+        def accept(self) -> None:
+            raise OSError(number, "out of them")
+
+    pauses: list[float] = []
+    workplace.worker._listener = Exhausted()
+    workplace.worker._pause_accepting = pauses.append
+    workplace.worker._accept()
+    assert pauses == [main.ACCEPT_RETRY_S]
+
+
+async def request(port: int, body: bytes) -> bytes:
+    """One whole exchange with a server, to the end of its connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(body)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+async def test_a_worker_serves_a_socket_and_ends_when_it_is_drained(staff, listener):
+    workplace, _ = await staff()
+    port = listener.getsockname()[1]
+    workplace.worker.serve(socket.socket(fileno=listener.detach()))
+    assert workplace.worker.row.state is WorkerState.SERVING
+    assert Answer(await request(port, GET)).json == {"status": "ok"}
+    ended = asyncio.create_task(workplace.worker.wait_ended())
+    await workplace.until(lambda: not workplace.worker._service.connections)
+    workplace.worker.drain()
+    assert workplace.worker.row.state is WorkerState.DRAINING
+    async with asyncio.timeout(10):
+        await ended
+    with pytest.raises(ConnectionRefusedError):
+        await request(port, GET)
+
+
+async def test_a_draining_worker_finishes_what_runs(staff):
+    workplace, _ = await staff(tokens_per_second=200)
+    client = workplace.client()
+    client.send(chat(max_tokens=20))
+    await workplace.until(lambda: b"data:" in client.transport.written)
+    workplace.worker.drain()
+    workplace.worker._check_drained(workplace.worker.now())
+    assert not workplace.worker._ended.done()
+    await workplace.settled()
+    assert Answer(client.transport.written).complete
+    client.connection.connection_lost(None)
+    workplace.worker._check_drained(workplace.worker.now())
+    assert workplace.worker._ended.done()
+
+
+async def test_a_drain_that_takes_too_long_is_cut_short(staff):
+    workplace, _ = await staff(tokens_per_second=20, config={"timeouts": Timeouts(drain=60)})
+    client = workplace.client()
+    client.send(chat(max_tokens=1000))
+    await workplace.until(lambda: b"data:" in client.transport.written)
+    workplace.worker.drain()
+    workplace.worker._check_drained(workplace.worker.now() + 59)
+    assert workplace.exchanges
+    workplace.worker._check_drained(workplace.worker.now() + 61)
+    await workplace.settled()
+    assert b'"code":"shutting_down"' in Answer(client.transport.written).body
+    assert workplace.endings == [(200, "PD")]
+
+
+async def test_a_second_drain_ends_at_once(staff):
+    workplace, _ = await staff(tokens_per_second=20)
+    client = workplace.client()
+    client.send(chat(max_tokens=1000))
+    await workplace.until(lambda: b"data:" in client.transport.written)
+    workplace.worker.drain()
+    assert not workplace.worker._ended.done()
+    workplace.worker.drain()
+    assert workplace.worker._ended.done()
+    client.leave()
+    await workplace.settled()
+
+
+async def test_a_request_that_never_became_one_is_accounted_for(staff):
+    workplace, _ = await staff()
+    client = workplace.client()
+    client.connection.data_received(b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+    answer = Answer(client.transport.written)
+    assert (answer.status, answer.error) == (421, "misdirected_request")
+    assert workplace.endings == [(421, "CR")]
+    assert f"req_{workplace.records[0].request_id}".encode() in answer.head
+    assert workplace.is_clean()
+
+
+async def test_the_clock_tells_the_board_what_goes_on(staff):
+    workplace, _ = await staff(tokens_per_second=50)
+    client = workplace.client()
+    client.send(chat(max_tokens=1000))
+    await workplace.until(lambda: client.transport.written.count(b"data:") > 3)
+    workplace.worker._tick(0)
+    (running,) = workplace.board.live[0].rows()
+    assert running.tokens >= 3 and running.model_served == "demo"
+    assert workplace.board.load.last_succeeded(0) > 0
+    assert (workplace.worker.row.connections, workplace.worker.row.beat_ns > 0) == (1, True)
+    client.leave()
+    await workplace.settled()
+
+
+async def test_the_clock_takes_over_what_the_probes_found(staff):
+    workplace, _ = await staff()
+    from worker.workplace import reports
+
+    workplace.board.backends.write_facts(0, reports("renamed"))
+    workplace.worker._tick(0)
+    assert workplace.worker.backends.table.resolve("renamed") is not None
+    assert workplace.worker.backends.table.resolve("demo") is None
