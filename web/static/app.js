@@ -139,18 +139,23 @@
 
   // Filters are links in the end: choosing one goes to its address.
   document.addEventListener("change", (event) => {
-    event.target.closest("select") && event.target.form?.closest("[data-auto-submit]")?.requestSubmit();
+    const form = event.target.form;
+    if (event.target.matches("select") && form.matches("[data-auto-submit]")) form.requestSubmit();
   });
 
   // Empty fields would only make the address long.
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("[data-auto-submit]")) return;
-    for (const field of event.target.elements) field.disabled = field.name && !field.value;
+    for (const field of event.target.elements) {
+      if (field.name && !field.value) field.disabled = true;
+    }
   });
 
   // The browser keeps a disabled field disabled when it goes back to this page.
   window.addEventListener("pageshow", () => {
-    for (const field of document.querySelectorAll("[data-auto-submit] :disabled")) field.disabled = false;
+    for (const field of document.querySelectorAll("[data-auto-submit] :disabled")) {
+      field.disabled = false;
+    }
   });
 
   const GO = { o: "/", r: "/requests", b: "/backends", m: "/models", c: "/config" };
