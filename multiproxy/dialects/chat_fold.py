@@ -24,6 +24,7 @@ _MAX_CHOICES = 128
 # Members that are put together here, in llama-server's order; others are kept as they came.
 _HEAD = ("created", "model", "system_fingerprint")
 _OWN = frozenset((*_HEAD, "choices", "object", "usage", "id", "timings", "prompt_progress"))
+_UNFOLDED = ("verbose", "logprobs", "top_logprobs", "n_probs")
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 
 
@@ -31,13 +32,13 @@ def can_fold(body: Mapping[str, Any]) -> bool:
     """Whether a stream can give the answer to this request without ``stream``.
 
     Not so for a continued assistant text, which llama-server repeats only without streaming
-    (by build), for logprobs with tools, which it refuses to stream, and for ``verbose``.
+    (by build), for logprobs, of which a stream lacks those of the last token, and for
+    ``verbose``.
     """
     messages = body.get("messages")
     last = messages[-1] if isinstance(messages, list) and messages else None
     is_prefill = isinstance(last, Mapping) and last.get("role") == "assistant"
-    wants_logprobs = body.get("logprobs") or body.get("n_probs") or body.get("top_logprobs")
-    return not (is_prefill or body.get("verbose") or (wants_logprobs and body.get("tools")))
+    return not (is_prefill or any(body.get(name) for name in _UNFOLDED))
 
 
 def folded_request(body: Mapping[str, Any], *, is_llama_cpp: bool) -> dict[str, Any]:
@@ -60,13 +61,15 @@ class _Choice:
         self.finish_reason: object = None
         self.size = 0  # characters kept
 
-    def add(self, name: str, text: str, logprobs: list[object] | None = None) -> None:
+    def add(self, name: str, text: str) -> None:
         self.texts[name].append(text)
         self.size += len(text)
-        if logprobs:
-            entries = orjson.dumps(logprobs)[1:-1]
-            self.logprobs.append(entries)
-            self.size += len(entries)
+
+    def add_logprobs(self, logprobs: object) -> None:
+        entries = logprobs.get("content") if isinstance(logprobs, dict) else None
+        if entries and isinstance(entries, list):
+            self.logprobs.append(orjson.dumps(entries)[1:-1])
+            self.size += len(self.logprobs[-1])
 
     def message(self) -> dict[str, object]:
         message: dict[str, object] = {
@@ -129,7 +132,7 @@ class ChatFold(EventTranslator):
         choice = self._first
         match event:
             case Text():
-                choice.add("content", event.text, event.logprobs)
+                choice.add("content", event.text)
             case Reasoning():
                 choice.add(self._reasoning_name, event.text)
             case ToolFragment():
@@ -168,23 +171,24 @@ class ChatFold(EventTranslator):
         choice = self._choice(index)
         if choice.finish_reason is not None:
             return
+        # Reasoning has them as well, and so may an event without text.
+        choice.add_logprobs(source.get("logprobs"))
         delta = source.get("delta")
         if isinstance(delta, dict):
             if index:
-                self._keep_delta(choice, delta, source.get("logprobs"))
+                self._keep_delta(choice, delta)
             elif "reasoning" in delta and "reasoning_content" not in delta:
                 self._reasoning_name = "reasoning"
         if source.get("finish_reason") is not None:
             choice.finish_reason = source["finish_reason"]
             self._last_finished = index
 
-    def _keep_delta(self, choice: _Choice, delta: dict[str, Any], logprobs: object) -> None:
+    def _keep_delta(self, choice: _Choice, delta: dict[str, Any]) -> None:
         """More of a choice that the events do not tell: any but the first."""
-        entries = logprobs.get("content") if isinstance(logprobs, dict) else None
         for name in _TEXTS:
             text = delta.get(name)
             if text and isinstance(text, str):
-                choice.add(name, text, entries if name == "content" else None)
+                choice.add(name, text)
         calls = delta.get("tool_calls")
         for call in calls if isinstance(calls, list) else ():
             if isinstance(call, dict):

@@ -191,6 +191,15 @@ def test_the_answer_is_bounded() -> None:
     assert isinstance(failed(stream, max_answer_size=1000), BackendProtocolError)
 
 
+def test_logprobs_of_reasoning_are_kept_in_their_order() -> None:
+    stream = b""
+    for key, word in (("reasoning_content", "a"), ("content", "b"), ("content", "c")):
+        choice = {"index": 0, "delta": {key: word}, "logprobs": {"content": [{"token": word}]}}
+        stream += event({"choices": [choice]})
+    (told,) = folded(stream + finish() + usage() + DONE)["choices"]
+    assert told["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}, {"token": "c"}]}
+
+
 def test_calls_and_reasoning_are_put_together() -> None:
     stream = reasoning("th") + reasoning("ink") + call(0, "c0", "f", '{"x":')
     stream += call(0, arguments="1}") + finish("tool_calls") + usage() + DONE
@@ -211,8 +220,9 @@ def test_calls_and_reasoning_are_put_together() -> None:
     [
         ({}, True),
         ({"n": 2, "tools": [{}]}, True),
-        ({"logprobs": True}, True),
-        ({"logprobs": True, "tools": [{}]}, False),
+        ({"logprobs": True}, False),
+        ({"n_probs": 2}, False),
+        ({"logprobs": False, "top_logprobs": 0}, True),
         ({"verbose": True}, False),
         ({"messages": [{"role": "user"}, {"role": "assistant", "content": "x"}]}, False),
         ({"messages": "?"}, True),
