@@ -89,12 +89,12 @@ class ResponsesEmitter(ResponsesAnswer):
         out, self._out = b"".join(self._out), []
         return head + out + _DONE
 
-    def _on_first(self) -> None:
+    def _begin(self) -> None:
         if not self._sequence:
             self._out.append(self.open())
 
     def added(self, index: int, item: Object) -> None:
-        self._on_first()
+        self._begin()
         self.started = True
         self._event(b"response.output_item.added", {"output_index": index, "item": item})
 
@@ -152,7 +152,7 @@ class ResponsesEmitter(ResponsesAnswer):
         self._event(_call_event(item) + b".done", whole)
 
     def _finish(self, response: Object) -> None:
-        self._on_first()
+        self._begin()
         self._event(b"response." + response["status"].encode(), {"response": response})
         self._out.append(_DONE)
 
