@@ -6,6 +6,7 @@ from dialects.messages_asking import (
     PNG,
     STRICT,
     assistant,
+    chat,
     messages,
     result,
     text,
@@ -103,6 +104,10 @@ def test_an_exotic_id_goes_back_as_the_backend_knew_it() -> None:
 def test_a_trailing_assistant_text_is_continued_unless_it_is_blank() -> None:
     assert messages(*HI, assistant(text("The answer is")))[-1]["content"] == "The answer is"
     assert messages(*HI, assistant(text(" \n"))) == HI
+    continued = chat(messages=[*HI, assistant(text("The answer is"))])
+    assert continued["continue_final_message"] is True
+    assert continued["add_generation_prompt"] is False
+    assert "continue_final_message" not in chat()
     with pytest.raises(Unsupported, match="prefill"):
         messages(*HI, assistant(text("x")), policy=Policy(prefill="reject"))
 
