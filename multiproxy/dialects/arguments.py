@@ -6,6 +6,7 @@ should see the mistake, because their own check of the arguments tells the model
 """
 
 import re
+from typing import Any
 
 import orjson
 
@@ -98,6 +99,40 @@ def sanitised_arguments(value: object) -> str:
     if isinstance(_parse(value), dict):
         return value
     return orjson.dumps({UNPARSED: value}).decode()
+
+
+def sanitised_history(messages: object) -> list[Any] | None:
+    """A Chat client's messages with sanitised arguments; None if they are fine as they are.
+
+    None is the usual answer: the client's own bytes may then go to the backend.
+    """
+    if not isinstance(messages, list):
+        return None
+    changed = [_sanitised_message(message) for message in messages]
+    if all(new is old for new, old in zip(changed, messages, strict=True)):
+        return None
+    return changed
+
+
+def _sanitised_message(message: Any) -> Any:
+    calls = message.get("tool_calls") if isinstance(message, dict) else None
+    if not calls or not isinstance(calls, list):
+        return message
+    changed = [_sanitised_call(call) for call in calls]
+    if all(new is old for new, old in zip(changed, calls, strict=True)):
+        return message
+    return {**message, "tool_calls": changed}
+
+
+def _sanitised_call(call: Any) -> Any:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        return call
+    given = function.get("arguments")
+    arguments = sanitised_arguments(given)
+    if arguments is given:
+        return call
+    return {**call, "function": {**function, "arguments": arguments}}
 
 
 def _parse(text: str) -> object:

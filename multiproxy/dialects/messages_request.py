@@ -41,7 +41,7 @@ def translate(
         Unsupported: the client asks for what this server cannot do.
     """
     fields = MessagesFields(body)
-    model = fields.string("model") or ""
+    model = fields.string("model") or backend_model or ""
     messages = fields.items("messages")
     if not messages:
         raise InvalidRequest("at least one message is required", param="messages")

@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiproxy.dialects.arguments import ObjectScanner, parse_arguments, sanitised_arguments
+from multiproxy.dialects.arguments import (
+    ObjectScanner,
+    parse_arguments,
+    sanitised_arguments,
+    sanitised_history,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -49,6 +54,22 @@ def test_what_is_no_object_or_not_closed_has_no_end(text: str) -> None:
 )
 def test_history_arguments_always_hold_an_object(value: object, text: str) -> None:
     assert sanitised_arguments(value) == text
+
+
+def spoken(arguments: object) -> dict[str, object]:
+    function = {"name": "f", "arguments": arguments}
+    return {"role": "assistant", "tool_calls": [{"id": "c0", "function": function}, 5]}
+
+
+def test_a_chat_clients_history_is_changed_only_where_it_must_be() -> None:
+    fine: list[object] = [{"role": "user", "content": "hi"}, spoken('{"a": 1}'), None, "x"]
+    assert sanitised_history(fine) is None
+    assert sanitised_history("x") is None is sanitised_history([])
+    before = [*fine, spoken('{"cmd": ')]
+    after = sanitised_history(before)
+    assert after == [*fine, spoken('{"__unparsed_arguments":"{\\"cmd\\": "}')]
+    assert before[-1] == spoken('{"cmd": ')
+    assert sanitised_history([spoken(None)]) == [spoken("{}")]
 
 
 @pytest.mark.parametrize(
