@@ -26,12 +26,18 @@ class Request:
     raw: bytes = b""
 
     def body_for(self, model: str | None) -> bytes:
-        """Return the body for a backend: the original bytes unless the name differs."""
+        """Return the body for a backend: the original bytes unless the name differs.
+
+        Raises:
+            InvalidJSON: nested deeper than orjson writes (254 levels; it reads 1024).
+        """
         if self.raw and model == self.model:
             return self.raw
-        if model is not None:
-            return orjson.dumps({**self.data, "model": model})
-        return orjson.dumps(self.data)
+        data = self.data if model is None else {**self.data, "model": model}
+        try:
+            return orjson.dumps(data)
+        except TypeError as error:  # what JSON held, JSON can hold: it is the depth
+            raise InvalidJSON(f"{INVALID_JSON}nested too deeply.") from error
 
 
 def understand(body: bytes) -> Request:

@@ -3,7 +3,6 @@
 import orjson
 import pytest
 
-from multiproxy.dialects.json_text import MAX_DEPTH
 from multiproxy.dialects.request import Request, understand
 from multiproxy.errors import InvalidJSON, InvalidRequest, Unsupported
 
@@ -72,7 +71,7 @@ def test_a_body_is_an_object(body):
         b'{"a":1,}',
         b"model=demo",
         b"\xff\xfe{\x00}\x00",
-        b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1),
+        b'{"a":' * 1100 + b"1" + b"}" * 1100,
         b"[" * 100_000,
         b'{"a":"\\ud800",' + b'"b":' + b"[" * 5000 + b"]" * 5000 + b"}",
     ],
@@ -121,6 +120,14 @@ def test_a_lone_surrogate_is_replaced():
     request = understand(b'{"model":"demo","prompt":"a\\ud83d"}')
     assert request.raw == b""
     assert orjson.loads(request.body_for("demo")) == {"model": "demo", "prompt": "a\ufffd"}
+
+
+def test_what_cannot_be_written_again_is_refused_only_if_it_must_be():
+    body = b'{"a":' * 300 + b"1" + b"}" * 300
+    request = understand(body)
+    assert request.body_for(None) is body
+    with pytest.raises(InvalidJSON):
+        request.body_for("other")
 
 
 def test_a_request_without_a_body_has_none():
