@@ -66,8 +66,9 @@ class Ending:
 
     def _report(self) -> None:
         running = self._running()
-        self._report_at = self._clock() + REPORT_S
         if running:
+            # A young request is counted a moment late: as long as there is nothing, look again.
+            self._report_at = self._clock() + REPORT_S
             left = max(0.0, self._until - self._clock())
             noun = "request" if running == 1 else "requests"
             self._log.info(

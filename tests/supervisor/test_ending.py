@@ -61,7 +61,20 @@ def test_what_still_runs_is_told_now_and_then(end):
     ]
 
 
+def test_a_request_that_is_counted_late_is_told_at_once(end):
+    end.running = 0
+    end.ending.signalled(signal.SIGINT)
+    end.now.s += 0.25
+    end.running = 1
+    end.ending.tick()
+    end.ending.tick()
+    assert end.lines == [
+        "Draining: 1 request running, up to 600 s. Ctrl+C again to stop now",
+    ]
+
+
 def test_nothing_is_said_when_nothing_runs(end):
     end.running = 0
     end.ending.signalled(signal.SIGINT)
+    end.ending.tick()
     assert end.lines == []

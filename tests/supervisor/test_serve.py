@@ -112,7 +112,7 @@ def test_a_chat_goes_through_and_shows_on_the_dashboard(serve):
 
 def test_sigterm_lets_a_running_stream_finish_and_exits_with_0(serve):
     served = serve()
-    connection, answer = served.stream(tokens=60)
+    connection, answer = served.stream(tokens=150)
     served.process.send_signal(signal.SIGTERM)
     rest = answer.read()
     assert rest.endswith(b"data: [DONE]\n\n")
