@@ -195,9 +195,7 @@ class ContextExceeded(ClientError):
                 extra={"n_prompt_tokens": n_prompt_tokens, "n_ctx": n_ctx},
             )
         else:
-            super().__init__(
-                "Your input exceeds the context window of this model.", param=param
-            )
+            super().__init__("Your input exceeds the context window of this model.", param=param)
         self.n_prompt_tokens = n_prompt_tokens
         self.n_ctx = n_ctx
 
