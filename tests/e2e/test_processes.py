@@ -38,7 +38,8 @@ def connections_of(pid: int, port: int) -> int:
 
 async def test_connections_are_shared_out_between_workers(house, stack):
     place = await house(STEADY, workers=2)
-    clients = [await stack.enter_async_context(Client(place.port)) for _ in range(60)]
+    for _ in range(60):
+        await stack.enter_async_context(Client(place.port))
     pids = place.proxy.worker_pids()
     while sum(connections_of(pid, place.port) for pid in pids) < 60:
         await asyncio.sleep(0.01)
