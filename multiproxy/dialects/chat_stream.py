@@ -137,7 +137,7 @@ class ChatReader:
             self._read_other(data, out)
             return
         if type(data) is ErrorData:
-            self._on_error(chunk, out)
+            self._fail(classify_event(chunk), out)
         elif self.state is State.READING and (event := plain_event(chunk)) is not None:
             out.append(event)
             self._template.learn(data, event)
@@ -152,7 +152,7 @@ class ChatReader:
         if text == b"[DONE]":
             self._end(out)
         elif type(data) is ErrorData:
-            self._on_error(text.decode("utf-8", "replace"), out)
+            self._fail(classify_event(text.decode("utf-8", "replace")), out)
         elif text:
             try:
                 chunk = loads(data)
@@ -162,10 +162,6 @@ class ChatReader:
             else:
                 self._read_chunk(chunk, out)
 
-    def _on_error(self, error: object, out: list[Event]) -> None:
-        if self.state is State.READING:  # behind Finish it is no loss to the client
-            self._fail(classify_event(error), out)
-
     def _read_chunk(self, chunk: object, out: list[Event]) -> None:
         if not isinstance(chunk, dict):
             if chunk is not None:  # llama-server writes `data: null` between prompts
@@ -173,7 +169,7 @@ class ChatReader:
                 self._fail(error, out)
             return
         if chunk.get("error") or chunk.get("object") == "error":
-            self._on_error(chunk, out)
+            self._fail(classify_event(chunk), out)
             return
         if self._on_chunk is not None:
             self._on_chunk(chunk)

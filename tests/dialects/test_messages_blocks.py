@@ -49,6 +49,8 @@ def test_documents_are_wrapped_and_old_pdfs_replaced() -> None:
     inner = {"type": "content", "content": [text("bo"), text("dy")]}
     nested = messages(user({**document, "source": inner}))[0]["content"]
     assert nested == wrapped.replace("body", "bo\ndy")
+    source = {"type": "base64", "media_type": "text/markdown", "data": "Ym9keQ=="}
+    assert messages(user({**document, "source": source}))[0]["content"] == wrapped
     pdf = {"type": "document", "source": PDF}
     assert tool_text([pdf]) == "[document omitted: application/pdf, 6 bytes]"
     assert messages(user(pdf), assistant(text("a")), *HI)[0]["content"] == tool_text([pdf])
