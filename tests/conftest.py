@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from multiproxy_process import TRACEBACK, MultiProxyProcess
+
+# The same examples in every run, so that a red run has its reason in what changed; ``--full``
+# tries new ones. No deadline for an example: the machine may be busy with something else.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("new", deadline=None)
 
 StartMultiProxy = Callable[..., MultiProxyProcess]
 
@@ -38,8 +44,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--full",
         action="store_true",
-        help="run the long forms of the end-to-end tests (docs/reliability.md has their figures)",
+        help="run the long forms of the end-to-end tests (docs/reliability.md has their figures), "
+        "and property tests with new examples",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("new" if config.getoption("--full") else "same")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from waiting import until
 
 ROOT = Path(__file__).parent.parent
 READY_LIMIT_S = 20.0
+ALL_SERVE = '"ready: '  # the supervisor's line when its first workers all serve
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -114,9 +115,12 @@ class MultiProxyProcess:
     # -- its life ------------------------------------------------------------------------------
 
     def wait_until_ready(self) -> None:
-        """Raises RuntimeError when it ended, or did not become ready in time."""
+        """Return once all of its workers serve, and one of them knows a backend.
+
+        Raises RuntimeError when it ended, or did not become ready in time.
+        """
         try:
-            until(lambda: self._has_ended() or self._answers_readyz(), READY_LIMIT_S)
+            until(lambda: self._has_ended() or self._is_ready(), READY_LIMIT_S)
         except TimeoutError:
             self.end()
         if self._has_ended():
@@ -125,7 +129,9 @@ class MultiProxyProcess:
     def _has_ended(self) -> bool:
         return self._process.poll() is not None
 
-    def _answers_readyz(self) -> bool:
+    def _is_ready(self) -> bool:
+        if ALL_SERVE not in self.log_text():
+            return False
         try:
             status, _ = self.ask("GET", "/readyz")
         except (OSError, http.client.HTTPException):

@@ -114,7 +114,7 @@ pieces = st.lists(
 ).map(b"".join)  # fmt: skip
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(pieces, st.randoms(use_true_random=False))
 def test_what_we_accept_h11_reads_in_the_same_way(data, chance):
     cut = chance.randint(0, len(data))
