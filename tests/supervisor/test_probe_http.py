@@ -111,7 +111,7 @@ async def test_a_refused_connection_says_where():
         b"SSH-2.0-OpenSSH\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nshort",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 140_000 + b"\r\n\r\n",
         b"",
     ],
 )
@@ -119,6 +119,7 @@ async def test_what_is_not_http_is_a_failure_and_not_a_refusal(answer):
     async with running(answer) as (_, connection):
         with pytest.raises(ProbeFailed) as failure:
             await connection.get("/health", 5)
+        assert failure.value.reason.startswith("not HTTP/1.1: ")
         assert not failure.value.refused
 
 
