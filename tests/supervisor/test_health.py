@@ -1,0 +1,79 @@
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from multiproxy.scoreboard import Scoreboard, WorkerState
+from multiproxy.supervisor.health import STUCK_S, Vitals
+
+
+@pytest.fixture
+def house():
+    """Two workers wanted, none of them serving yet; ``view`` is what the dashboard is told."""
+    board = Scoreboard.create()
+    two = SimpleNamespace(workers=[None, None])
+    house = SimpleNamespace(
+        board=board,
+        workers=SimpleNamespace(generations=[two], serving=lambda: house.serving),
+        rollout=SimpleNamespace(current=None, error=""),
+        stats=SimpleNamespace(lost=0),
+        log=SimpleNamespace(dropped=0),
+        serving=0,
+    )
+    vitals = Vitals(
+        board, house.workers, house.rollout, house.stats, house.log,
+        "config.yaml", "http://127.0.0.1:8001/v1", time.monotonic() - 100,
+    )  # fmt: skip
+    house.view = vitals.view
+    yield house
+    board.close()
+
+
+def serve(house, index, silent_s=0.0):
+    row = house.board.workers[index]
+    row.begin(1_000 + index, 1)
+    row.state = WorkerState.SERVING
+    row.beat(time.monotonic_ns() - int(silent_s * 1e9))
+    return row
+
+
+def test_before_the_first_worker_serves_nothing_is_ready_and_nothing_is_wrong(house):
+    view = house.view()
+    assert (view.ready, view.workers_serving, view.workers_total) == (False, 0, 2)
+    assert (view.loaded_at, view.reload_error, view.problems) == (None, "", ())
+    assert (view.config_path, view.api_url) == ("config.yaml", "http://127.0.0.1:8001/v1")
+    assert view.uptime_s >= 100
+
+
+def test_one_serving_worker_makes_it_ready(house):
+    house.serving = 1
+    house.rollout.current = SimpleNamespace(loaded_at=1_000.0)
+    view = house.view()
+    assert (view.ready, view.workers_serving, view.loaded_at) == (True, 1, 1_000.0)
+
+
+def test_a_failed_reload_is_shown_until_one_succeeds(house):
+    house.rollout.error = "config.yaml: unknown setting 'slot'"
+    assert house.view().reload_error == "config.yaml: unknown setting 'slot'"
+
+
+def test_a_worker_whose_loop_stands_still_is_a_problem(house):
+    serve(house, 0)
+    serve(house, 1, silent_s=STUCK_S + 20.2)
+    assert house.view().problems == ("worker 1 has not answered for 30 s",)
+
+
+@pytest.mark.parametrize("state", [WorkerState.STARTING, WorkerState.DRAINING, WorkerState.FREE])
+def test_only_a_serving_worker_can_be_stuck(house, state):
+    serve(house, 0, silent_s=STUCK_S + 20).state = state
+    assert house.view().problems == ()
+
+
+def test_lost_records_and_the_log_lines_of_all_processes_are_counted(house):
+    serve(house, 0).log_dropped = 30
+    serve(house, 1).log_dropped = 4
+    house.stats.lost, house.log.dropped = 12, 1
+    assert house.view().problems == (
+        "12 finished requests were not recorded",
+        "35 log lines were dropped: whoever reads the log is too slow",
+    )
