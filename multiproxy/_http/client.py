@@ -253,7 +253,8 @@ class BackendConnection(asyncio.Protocol):
         self.state = State.IDLE
         if not self.is_reusable:
             self.abort()
-        self._sink.on_end()
+        sink, self._sink = self._sink, None  # type: ignore[assignment]  # frees the exchange
+        sink.on_end()
 
     def _fail(self, error: ProxyError) -> None:
         self.abort()

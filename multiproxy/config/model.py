@@ -139,6 +139,11 @@ class Model:
     send_as: str | None = setting(
         None, "the name the backend is sent; default: as requested", grammar=MODEL_NAME
     )
+    fold: bool = setting(
+        True,
+        "ask for whole chat answers as streams, so that a client that leaves frees its slot; "
+        "false relays the backend's own answer byte for byte",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +274,9 @@ class Config:
     )
     cors_origins: tuple[str, ...] = setting(
         (), "web pages that may call the API: exact origins, or only '*'", grammar=ORIGIN
+    )
+    store_responses: bool = setting(
+        True, "keep responses in memory for previous_response_id, for at most an hour"
     )
     timeouts: Timeouts = setting(Timeouts(), "how long to wait for what")
     retry: Retry = setting(Retry(), "trying another backend")

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from multiproxy.dialects.chat_chunk import usage_of
 from multiproxy.dialects.classify import classify_event
 from multiproxy.dialects.errors import chat_tail
 from multiproxy.dialects.events import Progress, Usage
@@ -49,6 +50,7 @@ class Passthrough:
         *,
         needs_role: bool = False,
         native: bool = False,
+        strips_progress: bool = False,
         max_event_size: int = 4 << 20,
     ) -> None:
         self.started = False
@@ -61,6 +63,7 @@ class Passthrough:
         self._request_id = request_id
         self._needs_role = needs_role
         self._native = native
+        self._strips_progress = strips_progress
         self._splitter = EventSplitter(max_event_size)
         self._held = b""  # an unfinished event
         self._open_choices: set[int] = set()  # seen, and without a finish reason
@@ -111,12 +114,24 @@ class Passthrough:
             else:
                 self.events += 1
         if not self._held and piece.endswith(b"\n\n"):
-            if self._needs_role:
-                return self._add_role(piece)
+            if self._needs_role or self._strips_progress:
+                return self._repaired(piece)
             self._learn(piece, len(events))
             return piece
         self._prefix = b""
-        return self._at_boundary(piece)
+        return self._repaired(self._at_boundary(piece))
+
+    def _repaired(self, ready: bytes) -> bytes:
+        """Take out what we asked for ourselves, and put in the role that is missing.
+
+        Progress ends with the first content: from then on there is nothing to take out.
+        """
+        if self._strips_progress:
+            if ready.find(_PROGRESS) >= 0:
+                parts = ready.split(b"\n\n")
+                ready = b"\n\n".join(part for part in parts if part.find(_PROGRESS) < 0)
+            self._strips_progress = not self.started
+        return self._add_role(ready) if ready and self._needs_role else ready
 
     def _repeats(self, piece: bytes) -> bool:  # per piece
         """Whether ``piece`` is the last event again with another text: nothing to look for.
@@ -173,7 +188,7 @@ class Passthrough:
         except ValueError:
             return
         if isinstance(answer, dict):
-            self.usage = read_usage(answer)
+            self.usage = usage_of(answer.get("usage"), answer.get("timings"))
             choices = answer.get("choices")
             if isinstance(choices, list) and choices and isinstance(choices[0], dict):
                 reason = choices[0].get("finish_reason")
@@ -185,8 +200,7 @@ class Passthrough:
         if end <= 3 and not data[:end].endswith((b"\n\n", b"\n\r\n", b"\r\r")):
             end = 0
         self._held = data[end:]
-        ready = data[:end]
-        return self._add_role(ready) if ready and self._needs_role else ready
+        return data[:end]
 
     def _add_role(self, ready: bytes) -> bytes:
         """Put a chunk with the role before the first one that has none, or see that it has."""
@@ -299,35 +313,9 @@ class Passthrough:
                 _count(progress.get("cache")),
                 _count(progress.get("processed")),
             )
-        found = read_usage(chunk)
+        found = usage_of(chunk.get("usage"), chunk.get("timings"))
         if found is not None:
             self.usage = found
-
-
-def read_usage(chunk: dict[str, Any]) -> Usage | None:
-    """Return the token counts of a chunk or whole answer: ``usage``, else ``timings``."""
-    usage, timings = chunk.get("usage"), chunk.get("timings")
-    timings = timings if isinstance(timings, dict) else None
-    if isinstance(usage, dict):
-        details = usage.get("prompt_tokens_details")
-        cached = details.get("cached_tokens") if isinstance(details, dict) else None
-        if cached is None and timings is not None:
-            cached = timings.get("cache_n")
-        return Usage(
-            _count(usage.get("prompt_tokens")),
-            _count(cached),
-            _count(usage.get("completion_tokens")),
-            timings=timings,
-        )
-    if timings is not None:
-        cached_n = _count(timings.get("cache_n"))
-        return Usage(
-            cached_n + _count(timings.get("prompt_n")),
-            cached_n,
-            _count(timings.get("predicted_n")),
-            timings=timings,
-        )
-    return None
 
 
 def _count(value: object) -> int:

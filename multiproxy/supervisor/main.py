@@ -24,6 +24,7 @@ from multiproxy.supervisor.descriptors import CannotListen, Lifeline, bound_addr
 from multiproxy.supervisor.ending import Ending, Mood
 from multiproxy.supervisor.health import Vitals
 from multiproxy.supervisor.log import Level, Log, is_terminal
+from multiproxy.supervisor.private_folder import PrivateFolder
 from multiproxy.supervisor.provider import Provider
 from multiproxy.supervisor.rollout import Rollout
 from multiproxy.supervisor.screen import Facts, Screen, log_start, reachable
@@ -88,7 +89,15 @@ class Supervisor:
         self._simulated = SimulatedServers(self._children, log, self._lifeline.fd, simulate)
         self._rows = BackendRows()
         self._watch = Watch(self._board, log)
-        self._rollout = Rollout(self._workers, self._rows, self._simulated, self._watch, log)
+        self._folder = PrivateFolder()
+        self._rollout = Rollout(
+            self._workers,
+            self._rows,
+            self._simulated,
+            self._watch,
+            log,
+            self._folder.file("responses.db"),
+        )
         self._stats = Stats(self._board)
         self._ending = Ending(self._workers, log, self._running)
         vitals = Vitals(
@@ -234,6 +243,7 @@ class Supervisor:
         self._api.close()
         self._lifeline.close()
         self._board.close()
+        self._folder.remove()
 
 
 def unmovable(config: Config, old: Config, log: Log) -> Config:

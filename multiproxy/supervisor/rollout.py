@@ -36,6 +36,7 @@ class Rollout:
         simulated: SimulatedServers,
         watch: Watch,
         log: Log,
+        responses_path: str = "",
     ) -> None:
         self.current: Deployment | None = None
         self.next: Deployment | None = None
@@ -44,6 +45,7 @@ class Rollout:
         self._rows = rows
         self._simulated = simulated
         self._watch = watch
+        self._responses_path = responses_path  # of the stored responses all workers share
         self._log = log
         self._numbers = 0
         self._known: set[int] = set()  # generations whose rows are not given back yet
@@ -66,6 +68,7 @@ class Rollout:
                 "workers": worker_count,
                 "backends": {row.id: row.index for row in rows},
                 "urls": {row.id: str(urls[row.index]) for row in rows if row.backend.url is None},
+                "responses": self._responses_path if config.store_responses else "",
             }
             generation = self._workers.start(
                 number, worker_count, encode(config, extra), config.timeouts.drain

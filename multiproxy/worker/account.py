@@ -7,7 +7,7 @@ termination code alike.
 import time
 from typing import Any
 
-from multiproxy.dialects.events import Usage
+from multiproxy.dialects.events import Progress, Usage
 from multiproxy.errors import ProxyError
 from multiproxy.scoreboard import NO_BACKEND, UNKNOWN, Finished, LiveTable, Phase, Running
 
@@ -34,6 +34,7 @@ class Account:
         self._row: int | None = None
         self._is_shown = False
         self._counted = 0
+        self._progress: Progress | None = None
         now = time.monotonic_ns()
         self.live = Running(request_id, Phase.READING, now, time.time_ns(), now, client=client)
         self.record = Finished(
@@ -86,15 +87,22 @@ class Account:
         if self._row is not None:
             self._table.update(self._row, live)
 
-    def count(self, events: int, now_ns: int) -> bool:
-        """Bring the live table up to ``events`` content events; tells whether any were new."""
+    def count(self, events: int, progress: Progress | None, now_ns: int) -> bool:
+        """Bring the live table up to date; tells whether the backend gave a sign of life."""
         new = events - self._counted
-        if new <= 0:
-            return False
-        self._counted = events
-        if self._row is not None:
-            self._table.count(self._row, new, now_ns)
-        return True
+        if new > 0:
+            self._counted = events
+            if self._row is not None:
+                self._table.count(self._row, new, now_ns)
+        if progress is not None and progress is not self._progress:
+            self._progress = progress
+            live = self.live
+            live.prompt_total, live.prompt_cached = progress.total, progress.cache
+            live.prompt_processed = progress.processed
+            if self._row is not None:
+                self._table.update(self._row, live)
+            return True
+        return new > 0
 
     def failed(self, error: ProxyError) -> None:
         """Note why and while doing what the exchange failed."""

@@ -11,9 +11,12 @@ from multiproxy import __version__
 from multiproxy._http.pool import OPEN_SPACING_S, Pool
 from multiproxy._http.serializer import BackendHeads
 from multiproxy.config import Config, Url
+from multiproxy.dialects.count import TokenRatio
+from multiproxy.dialects.policy import Policy
 from multiproxy.routing.table import Reported, Table
 from multiproxy.scoreboard import Scoreboard
 
+_UNKNOWN = Policy()
 _SPACING_NS = int(OPEN_SPACING_S * 1e9)
 
 
@@ -50,6 +53,9 @@ class Backends:
         self.by_index: dict[int, Backend] = {}
         self.facts: dict[int, dict[str, Any]] = {}
         self.slots: dict[int, int] = {}
+        self._policies: dict[int, Policy] = {}
+        self._ratios: dict[str, TokenRatio] = {}  # by configured or reported names: bounded
+        self._unfolded = frozenset(model.name for model in config.models if not model.fold)
         self.weights = {indices[backend.id]: backend.weight for backend in config.backends}
         for backend in config.backends:
             index = indices[backend.id]
@@ -78,8 +84,21 @@ class Backends:
             if facts:
                 self.facts[index] = orjson.loads(facts)
                 reports[index] = _reported(self.facts[index])
+                self._policies[index] = _policy(self.facts[index])
         self.table = Table(self._config.models, self._config.default_model, self._indices, reports)
         return True
+
+    def policy(self, index: int) -> Policy:
+        """Return how requests are told to a backend, after what it reported of itself."""
+        return self._policies.get(index, _UNKNOWN)
+
+    def folds(self, model: str) -> bool:
+        """Whether whole Chat answers of a model are asked for as streams."""
+        return model not in self._unfolded
+
+    def ratio(self, model: str) -> TokenRatio:
+        """Return the bytes per token seen with a model."""
+        return self._ratios.setdefault(model, TokenRatio())
 
     def sweep(self, now: float) -> None:
         """Close connections that idled too long."""
@@ -106,6 +125,15 @@ class Backends:
             at = other + _SPACING_NS
             load.opened(self._worker, index, at)
         return (at - now) / 1e9
+
+
+def _policy(facts: Mapping[str, Any]) -> Policy:
+    modalities = facts.get("modalities")
+    vision = modalities.get("vision") if isinstance(modalities, dict) else None
+    return Policy(
+        engine="llama.cpp" if facts.get("kind") == "llama.cpp" else "strict",
+        vision=vision if isinstance(vision, bool) else None,
+    )
 
 
 def _reported(facts: Mapping[str, Any]) -> Reported:

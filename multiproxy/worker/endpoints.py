@@ -4,6 +4,7 @@ A backend only ever gets a path that stands here: it has dangerous neighbours (`
 ``/models/load``, ``/tools``) and reads ``%73lots`` as one of them.
 """
 
+import re
 from dataclasses import dataclass
 from enum import Enum, auto
 from urllib.parse import parse_qsl
@@ -19,19 +20,26 @@ class Kind(Enum):
     """What happens with a request after its body was read."""
 
     GENERATE = auto()  # the model is named in a JSON body; the answer may be a stream
+    COUNT = auto()  # like GENERATE, but only the prompt's tokens are wanted
     QUERY = auto()  # the model is named in the query string, there is no body
+    STORED = auto()  # answered here: a stored response
     MODELS = auto()  # answered here: every model there is
     HEALTH = auto()  # answered here: can requests be served
     ALIVE = auto()  # answered here: this process runs
     PREFLIGHT = auto()  # OPTIONS of a browser
 
 
-class Stream(Enum):
-    """How a relayed stream begins and ends; see ``dialects.passthrough``."""
+class Speech(Enum):
+    """What a request is written in, which is how its answer has to be written."""
 
     CHAT = auto()
-    COMPLETIONS = auto()
-    NATIVE = auto()
+    MESSAGES = auto()
+    RESPONSES = auto()
+    COMPLETIONS = auto()  # OpenAI's older streams, and everything that never streams
+    NATIVE = auto()  # llama-server's own
+
+
+_DIALECTS = {Speech.MESSAGES: "messages", Speech.RESPONSES: "responses"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +49,22 @@ class Endpoint:
     name: str
     kind: Kind
     path: bytes = b""
-    stream: Stream = Stream.NATIVE
-    dialect: str = "openai"
+    speech: Speech = Speech.COMPLETIONS
+
+    @property
+    def dialect(self) -> str:
+        """``openai``, ``messages`` or ``responses``: the words that errors are told in."""
+        return _DIALECTS.get(self.speech, "openai")
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a request says in a JSON body what it wants."""
+        return self.kind in (Kind.GENERATE, Kind.COUNT)
 
     @property
     def is_local(self) -> bool:
         """Whether it is answered without a backend."""
-        return self.kind not in (Kind.GENERATE, Kind.QUERY)
+        return self.kind not in (Kind.GENERATE, Kind.COUNT, Kind.QUERY)
 
     @property
     def is_noise(self) -> bool:
@@ -58,31 +75,50 @@ class Endpoint:
 _PREFLIGHT = Endpoint("preflight", Kind.PREFLIGHT)
 
 
-def _relayed(
-    name: str, path: str, *aliases: str, stream: Stream = Stream.NATIVE
-) -> "dict[bytes, Endpoint]":
-    endpoint = Endpoint(name, Kind.GENERATE, path.encode(), stream)
-    return {key.encode(): endpoint for key in (path, *aliases)}
+def _posted(
+    name: str, *paths: str, speech: Speech = Speech.COMPLETIONS, kind: Kind = Kind.GENERATE
+) -> dict[bytes, Endpoint]:
+    """The first path is the one that a backend is asked."""
+    endpoint = Endpoint(name, kind, paths[0].encode(), speech)
+    return {path.encode(): endpoint for path in paths}
+
+
+def _versions(path: str) -> tuple[str, str, str]:
+    """A base URL may be given with /v1, without, or twice: clients differ."""
+    return f"/v1{path}", path, f"/v1/v1{path}"
 
 
 _POST: dict[bytes, Endpoint] = {
-    **_relayed(
-        "chat",
-        "/v1/chat/completions",
-        "/chat/completions",
-        "/v1/v1/chat/completions",
-        stream=Stream.CHAT,
+    **_posted("chat", *_versions("/chat/completions"), speech=Speech.CHAT),
+    **_posted("messages", *_versions("/messages"), speech=Speech.MESSAGES),
+    **_posted("responses", *_versions("/responses"), speech=Speech.RESPONSES),
+    **_posted(
+        "count-tokens",
+        *_versions("/messages/count_tokens"),
+        speech=Speech.MESSAGES,
+        kind=Kind.COUNT,
     ),
-    **_relayed("completions", "/v1/completions", "/v1/v1/completions", stream=Stream.COMPLETIONS),
-    **_relayed("embeddings", "/v1/embeddings", "/v1/v1/embeddings"),
-    **_relayed("embeddings", "/embeddings", "/embedding"),
-    **_relayed("rerank", "/v1/rerank", "/v1/reranking", "/rerank", "/reranking"),
-    **_relayed("completion", "/completion", "/completions"),
-    **_relayed("infill", "/infill"),
-    **_relayed("tokenize", "/tokenize"),
-    **_relayed("detokenize", "/detokenize"),
-    **_relayed("apply-template", "/apply-template"),
-    **_relayed("input-tokens", "/v1/chat/completions/input_tokens"),
+    **_posted(
+        "input-tokens",
+        *_versions("/responses/input_tokens"),
+        speech=Speech.RESPONSES,
+        kind=Kind.COUNT,
+    ),
+    **_posted(
+        "input-tokens",
+        *_versions("/chat/completions/input_tokens"),
+        speech=Speech.CHAT,
+        kind=Kind.COUNT,
+    ),
+    **_posted("completions", "/v1/completions", "/v1/v1/completions"),
+    **_posted("embeddings", "/v1/embeddings", "/v1/v1/embeddings"),
+    **_posted("embeddings", "/embeddings", "/embedding"),
+    **_posted("rerank", "/v1/rerank", "/v1/reranking", "/rerank", "/reranking"),
+    **_posted("completion", "/completion", "/completions", speech=Speech.NATIVE),
+    **_posted("infill", "/infill", speech=Speech.NATIVE),
+    **_posted("tokenize", "/tokenize"),
+    **_posted("detokenize", "/detokenize"),
+    **_posted("apply-template", "/apply-template"),
 }
 _MODELS = Endpoint("models", Kind.MODELS)
 _HEALTH = Endpoint("health", Kind.HEALTH)
@@ -100,6 +136,9 @@ _GET: dict[bytes, Endpoint] = {
     b"/api/hello": _ALIVE,
 }
 MODEL_PREFIXES = (b"/v1/models/", b"/models/")  # GET of one model; its name may hold slashes
+_STORED = Endpoint("stored-response", Kind.STORED, speech=Speech.RESPONSES)
+STORED_PATH = re.compile(rb"(?:/v1)?/responses/(resp_[0-9a-f]{32})(/input_items|/cancel)?")
+_MESSAGES_PATHS = (b"/v1/messages", b"/messages", b"/v1/v1/messages")
 
 
 def find(head: RequestHead) -> Endpoint:
@@ -110,25 +149,24 @@ def find(head: RequestHead) -> Endpoint:
         MethodNotAllowed: the path exists; ``headers`` tell the methods it has.
     """
     path, method = head.path, head.method
+    endpoint: Endpoint | None = None
     if method == b"POST":
         endpoint = _POST.get(path)
     elif method in (b"GET", b"HEAD"):
         endpoint = _GET.get(path) or (_MODELS if path.startswith(MODEL_PREFIXES) else None)
     elif method == b"OPTIONS":
         return _PREFLIGHT
-    else:
-        endpoint = None
+    if endpoint is None and method in _stored_methods(path).split(b", "):
+        return _STORED
     if endpoint is not None:
         return endpoint
+    shown = f"{method.decode('ascii', 'replace')} {path[:100].decode('ascii', 'replace')}"
     allowed = methods(path)
-    shown = path[:100].decode("ascii", "replace")
     if allowed:
         raise MethodNotAllowed(
-            f"{method.decode('ascii', 'replace')} is not served at {shown}; use "
-            f"{allowed.decode()}.",
-            headers=((b"allow", allowed),),
+            f"{shown} is not served; use {allowed.decode()}.", headers=((b"allow", allowed),)
         )
-    raise NotFound(f"Unknown request URL: {method.decode('ascii', 'replace')} {shown}.")
+    raise NotFound(f"Unknown request URL: {shown}.")
 
 
 def methods(path: bytes) -> bytes:
@@ -137,7 +175,24 @@ def methods(path: bytes) -> bytes:
         return b"POST, OPTIONS"
     if path in _GET or path.startswith(MODEL_PREFIXES):
         return b"GET, HEAD, OPTIONS"
-    return b"GET, HEAD, POST, OPTIONS" if path == b"*" else b""
+    if path == b"*":
+        return b"GET, HEAD, POST, DELETE, OPTIONS"
+    stored = _stored_methods(path)
+    return stored + b", OPTIONS" if stored else b""
+
+
+def _stored_methods(path: bytes) -> bytes:
+    match = STORED_PATH.fullmatch(path)
+    if match is None:
+        return b""
+    return {None: b"GET, HEAD, DELETE", b"/input_items": b"GET, HEAD"}.get(match[2], b"POST")
+
+
+def dialect_of(head: RequestHead) -> str:
+    """Return the dialect for an error about a request that has no endpoint."""
+    if head.path.startswith(_MESSAGES_PATHS) or head.get(b"anthropic-version") is not None:
+        return "messages"
+    return "openai"
 
 
 def query_of(head: RequestHead) -> dict[str, str]:

@@ -11,13 +11,12 @@ import traceback
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from multiproxy._http.client import BackendConnection
 from multiproxy._http.head import RequestHead, ResponseHead
 from multiproxy._http.server import ClientConnection
+from multiproxy.dialects.jobs import Job, Responses
 from multiproxy.dialects.passthrough import Passthrough
-from multiproxy.dialects.request import Request, understand
+from multiproxy.dialects.translator import Translator
 from multiproxy.errors import (
-    BackendDied,
     BackendError,
     InternalError,
     NoBackend,
@@ -27,15 +26,17 @@ from multiproxy.errors import (
 )
 from multiproxy.routing.table import Route
 from multiproxy.scoreboard import Phase
-from multiproxy.worker import endpoints, local
+from multiproxy.worker import counting, endpoints, local, understanding
 from multiproxy.worker.account import Account
-from multiproxy.worker.endpoints import Endpoint, Kind, Stream
-from multiproxy.worker.relay import Downstream, Relay, Translator
+from multiproxy.worker.attempt import Attempt
+from multiproxy.worker.endpoints import Endpoint, Kind
+from multiproxy.worker.relay import Downstream, Relay
 from multiproxy.worker.watch import Watch
 
 if TYPE_CHECKING:
     from multiproxy.worker.main import Worker
 
+JSON = b"Content-Type: application/json; charset=utf-8\r\n"
 _CONTENT_TYPE = re.compile(rb"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9-]+)?")
 
 
@@ -49,39 +50,39 @@ class Exchange:
         self._head = head
         self.request_id = f"req_{worker.new_id()}"
         self.task: asyncio.Task[None] | None = None  # runs ``run``; set by who starts it
+        self._began = worker.now()
         # what ``run`` has found so far
         self._endpoint: Endpoint | None = None
-        self._request = Request()
+        self._job: Job | None = None
         self._account = Account(worker.live, self.request_id[4:], client.address)
-        self._fields = b"X-Request-Id: %b\r\n%b" % (
-            self.request_id.encode(),
-            worker.cors_fields(head),
-        )
-        self._downstream = Downstream(client, self._fields)
+        self._downstream = Downstream(client)
         self._translator: Translator | None = None
-        self._began = worker.now()
+        self._attempt: Attempt | None = None
         self._watch: Watch | None = None  # from the first tick on
+        self._running = True  # ``run`` can still be cancelled
         self._gone = False
-        self._running = False  # a task that is cancelled before its first step runs nothing
-        # the attempt that runs
-        self._connection: BackendConnection | None = None
-        self._relay: Relay | None = None
 
     async def run(self) -> None:
         """Serve the request: every phase once, in order."""
-        self._running = True
         try:
-            if self._gone:  # with its request, before this task's first step
-                return
             self._endpoint = endpoint = endpoints.find(self._head)
             self._worker.guard.check_browser(self._head)
             body = await self._read_body(endpoint)
             if endpoint.is_local:
-                self._answer_locally(endpoint)
+                await self._answer_locally(endpoint)
                 return
-            self._request = self._understand(endpoint, body)
-            route = self._route(self._request.model)
-            await self._serve(endpoint, route)
+            request = understanding.read(endpoint, self._head, body)
+            self._account.understood(
+                endpoint.name, endpoint.dialect, request.model, stream=request.stream
+            )
+            route = self._route(request.model)
+            self._job = job = await understanding.make_job(
+                self._worker, endpoint, self._head, request, route, self.request_id
+            )
+            if endpoint.kind is Kind.COUNT:
+                await self._count(endpoint, job, route)
+            else:
+                await self._serve(endpoint, job, route)
         except asyncio.CancelledError:
             if not self._gone:  # it was not the client: this process ends
                 self._tell(ShuttingDown("The server is shutting down; try again."))
@@ -91,36 +92,34 @@ class Exchange:
             traceback.print_exception(error, file=sys.stderr)
             self._tell(InternalError("The proxy failed; its log has the details."))
         finally:
+            self._running = False
             self._close()
 
     # -- phases -----------------------------------------------------------------------------
 
     async def _read_body(self, endpoint: Endpoint) -> bytes:
-        has_body = endpoint.kind is Kind.GENERATE
-        cap = self._worker.config.limits.body if has_body else endpoints.MAX_GET_BODY
-        body = await self._client.body(cap)
+        limit = self._worker.config.limits.body if endpoint.has_body else endpoints.MAX_GET_BODY
+        body = await self._client.body(limit)
         self._account.record.bytes_in = len(body)
+        encoding = self._head.get(b"content-encoding")
+        if encoding is not None and endpoint.has_body:
+            body = await understanding.decode(body, encoding, limit)
         return body
 
-    def _answer_locally(self, endpoint: Endpoint) -> None:
+    async def _answer_locally(self, endpoint: Endpoint) -> None:
         self._account.understood(endpoint.name, endpoint.dialect, None, stream=False)
-        status, fields, body = local.answer(self._worker, endpoint, self._head)
-        self._answer(status, fields, body)
-
-    def _understand(self, endpoint: Endpoint, body: bytes) -> Request:
-        if endpoint.kind is Kind.QUERY:
-            request = Request(model=endpoints.query_of(self._head).get("model"))
+        if endpoint.kind is Kind.STORED:
+            body = await local.stored(self._worker, self._head)
+            self._answer(200, JSON, body)
         else:
-            request = understand(body)
-        self._account.understood(
-            endpoint.name, endpoint.dialect, request.model, stream=request.stream
-        )
-        return request
+            self._answer(*local.answer(self._worker, endpoint, self._head))
 
     def _route(self, model: str | None) -> Route:
         self._worker.refresh()
         route = self._worker.backends.table.resolve(model)
         if route is None or not route.candidates:
+            if not self._worker.backends.table.models:
+                raise NoBackend("No backend has told its models yet; try again soon.")
             if model is None:
                 raise UnknownModel("This server has several models: name one.", param="model")
             raise UnknownModel(
@@ -130,13 +129,20 @@ class Exchange:
         self._account.routed(route.model)
         return route
 
-    async def _serve(self, endpoint: Endpoint, route: Route) -> None:
+    async def _count(self, endpoint: Endpoint, job: Job, route: Route) -> None:
+        body, fields = await counting.count(self._worker, endpoint, job, route, self.request_id)
+        self._answer(200, JSON + fields, body)
+
+    async def _serve(self, endpoint: Endpoint, job: Job, route: Route) -> None:
         """Try backends until one answers: at most ``retry.attempts``, each at most once."""
         tried: set[int] = set()
         failure: BackendError | None = None
         failed_in = Phase.QUEUED
+        if job.translates:  # what no backend could be told costs no slot
+            self._encode(endpoint, job, route, route.candidates[0])
+        self._translator = job.translator(None)
+        self._downstream.fields = self._fields()
         while len(tried) < self._worker.config.retry.attempts:
-            self._translator = self._make_translator(endpoint)
             self._account.enter(Phase.QUEUED)
             try:
                 lease = await self._worker.placer.place(route, tried)
@@ -146,106 +152,66 @@ class Exchange:
                 self._account.live.phase = failed_in  # nobody waited: nobody is left to try
                 raise failure from None
             try:
-                await self._attempt(endpoint, route, lease.backend)
+                await self._try(endpoint, job, route, lease.backend)
                 return
-            except BackendError as error:
-                if not error.retryable or self._is_committed:
-                    raise
-                self._worker.placer.failed(lease.backend)
-                tried.add(lease.backend)
-                failure, failed_in = error, self._account.live.phase
+            except ProxyError as error:
+                committed = self._attempt is not None and self._attempt.committed
+                if committed or not job.amend(error):
+                    if committed or not isinstance(error, BackendError) or not error.retryable:
+                        raise
+                    self._worker.placer.failed(lease.backend)
+                    tried.add(lease.backend)
+                    failure, failed_in = error, self._account.live.phase
             finally:
                 lease.release()
         assert failure is not None
         raise failure
 
-    async def _attempt(self, endpoint: Endpoint, route: Route, backend: int) -> None:
+    async def _try(self, endpoint: Endpoint, job: Job, route: Route, backend: int) -> None:
         """Send the request to one backend and hand its answer to the client."""
         self._account.chosen(backend)
-        head, body = self._encode(endpoint, route, backend)
-        connection, relay = await self._exchange(backend, head, body)
-        self._worker.backends.by_index[backend].pool.release(connection)
-        if not relay.committed:
-            self._answer_collected(relay)
-
-    async def _exchange(
-        self, backend: int, head: bytes, body: bytes
-    ) -> tuple[BackendConnection, Relay]:
-        """Send one request and wait for its answer; again if a reused connection was dead."""
-        pool = self._worker.backends.by_index[backend].pool
-        fresh = False
-        while True:
-            self._account.enter(Phase.CONNECTING)
-            connection = await pool.acquire(fresh=fresh)
-            reused = connection.uses > 0
-            error = await self._send(connection, head, body)
-            assert self._relay is not None
-            if error is None:
-                self._account.answered()
-                return connection, self._relay
-            if not (reused and isinstance(error, BackendDied) and not connection.bytes_received):
-                raise error
-            fresh = True  # RFC 9112 section 9.3.1: an idle connection may close at any moment
-
-    async def _send(
-        self, connection: BackendConnection, head: bytes, body: bytes
-    ) -> ProxyError | None:
-        assert self._translator is not None
-        self._connection = connection
-        self._relay = relay = Relay(
+        head, body = self._encode(endpoint, job, route, backend)
+        self._translator = job.translator(self._translator)
+        self._attempt = Attempt(
             self._client,
-            connection,
             self._downstream,
             self._translator,
+            self._account,
             max_answer=self._worker.config.limits.answer,
-            on_commit=self._on_commit,
+            reads_all=job.translates,
+            folds=job.folds,
         )
-        try:
-            if self._client.is_slow:
-                connection.pause()
-            connection.send(head, body, relay)
-            self._account.enter(Phase.PREFILL)
-            if self._watch is not None:
-                self._watch.attempt_began(self._worker.now())
-            return await relay.done
-        except BaseException:
-            connection.abort()
-            raise
-        finally:
-            self._connection = None
+        if self._watch is not None:
+            self._watch.attempt_began(self._worker.now())
+        pool = self._worker.backends.by_index[backend].pool
+        relay = await self._attempt.run(pool, head, body)
+        if not relay.committed:
+            self._answer_whole(job, relay)
+        if isinstance(job, Responses):
+            await self._worker.keep_response(job, self._translator)
 
-    def _on_commit(self) -> None:
-        self._account.enter(Phase.DECODING)
-
-    @property
-    def _is_committed(self) -> bool:
-        return self._relay is not None and self._relay.committed
-
-    def _encode(self, endpoint: Endpoint, route: Route, backend: int) -> tuple[bytes, bytes]:
+    def _encode(
+        self, endpoint: Endpoint, job: Job, route: Route, backend: int
+    ) -> tuple[bytes, bytes]:
         heads = self._worker.backends.by_index[backend].heads
         request_id = self.request_id.encode()
-        name = route.send_as.get(backend, self._request.model)
+        name = route.send_as.get(backend, job.model)
         if endpoint.kind is Kind.QUERY:
             path = endpoint.path
             if name is not None:  # a GET would make a router load the model
                 path += b"?model=%b&autoload=false" % quote(name, safe="").encode()
             return heads.head(b"GET", path, None, request_id, b"application/json"), b""
-        body = self._request.body_for(name)
-        accept = b"text/event-stream" if self._request.stream else b"application/json"
-        return heads.head(b"POST", endpoint.path, len(body), request_id, accept), body
-
-    def _make_translator(self, endpoint: Endpoint) -> Translator:
-        return Passthrough(
-            self.request_id,
-            needs_role=endpoint.stream is Stream.CHAT,
-            native=endpoint.stream is Stream.NATIVE,
-            max_event_size=self._worker.config.limits.event,
-        )
+        body = job.encode(self._worker.backends.policy(backend), name)
+        accept = b"text/event-stream" if job.stream or job.folds else b"application/json"
+        return heads.head(b"POST", job.path, len(body), request_id, accept), body
 
     # -- answering --------------------------------------------------------------------------
 
-    def _answer_collected(self, relay: Relay) -> None:
-        assert relay.head is not None and self._translator is not None
+    def _answer_whole(self, job: Job, relay: Relay) -> None:
+        assert relay.head is not None
+        if job.folds:
+            self._answer(200, JSON, relay.body)
+            return
         if self._downstream.is_open:
             raise BackendError("The backend did not answer with a stream.")
         body = relay.body
@@ -257,7 +223,7 @@ class Exchange:
         self._account.record.status = status
         self._account.enter(Phase.FINISHING)
         self._downstream.bytes_out += len(body)
-        self._client.answer(status, fields + self._fields, body, close=close)
+        self._client.answer(status, fields + self._fields(), body, close=close)
 
     def _tell(self, error: ProxyError) -> None:
         """Tell the client what went wrong, in the form that is still possible."""
@@ -269,8 +235,24 @@ class Exchange:
             self._downstream.write(self._translator.fail(error))
             self._client.cut_stream()
         else:
-            status, fields, body = self._worker.render(error, self.request_id)
+            status, fields, body = self._worker.render(error, self.request_id, self._dialect)
             self._answer(status, fields, body, close=error.closes)
+
+    @property
+    def _dialect(self) -> str:
+        if self._endpoint is None or self._endpoint.is_local:
+            return endpoints.dialect_of(self._head)
+        return self._endpoint.dialect
+
+    def _fields(self) -> bytes:
+        """The header lines of every answer of this exchange."""
+        request_id = self.request_id.encode()
+        fields = b"X-Request-Id: %b\r\n" % request_id + self._worker.cors_fields(self._head)
+        if self._dialect == "messages":
+            fields += b"request-id: %b\r\n" % request_id
+        if self._job is not None and self._job.dropped:
+            fields += understanding.dropped_field(self._job.dropped)
+        return fields
 
     def _close(self) -> None:
         if self._gone:
@@ -297,38 +279,38 @@ class Exchange:
 
     def stop(self) -> None:
         """End now: the client left, or this process ends."""
-        if self._connection is not None:
-            self._connection.abort()
+        if self._attempt is not None:
+            self._attempt.abort()
         if self.task is not None and self._running:
             self.task.cancel()
 
     def client_slow(self) -> None:
-        if self._connection is not None:
-            self._connection.pause()
+        if self._attempt is not None:
+            self._attempt.pause()
 
     def client_ready(self) -> None:
-        if self._connection is not None:
-            self._connection.resume()
+        if self._attempt is not None:
+            self._attempt.resume()
 
     def tick(self, now: float, now_ns: int) -> None:
         """Count tokens, notice a silent backend, give a quiet client a sign of life."""
         self._account.show()
-        translator = self._translator
-        if translator is None:
+        translator, attempt = self._translator, self._attempt
+        if translator is None or self._job is None:
             return
         if self._watch is None:
             self._watch = Watch(self._worker.config.timeouts, self._began)
         backend = self._account.live.backend
-        if self._account.count(translator.events, now_ns):
+        if self._account.count(translator.events, translator.progress, now_ns):
             self._worker.board.load.succeeded(self._worker.index, backend, now_ns)
-        if self._relay is not None and self._connection is not None:
+        if attempt is not None and attempt.is_waiting and attempt.relay is not None:
             if self._client.is_slow:  # then it is we who do not read
                 self._watch.paused(now)
             else:
-                self._watch.backend(self._relay, now, is_down=self._worker.is_down(backend))
-            if self._relay.done.done():  # a word behind the last chunk would be another answer's
+                self._watch.backend(attempt.relay, now, is_down=self._worker.is_down(backend))
+            if attempt.relay.done.done():  # a word behind the last chunk would be another's
                 return
-        if self._request.stream:
+        if self._job.stream:
             self._watch.client(self._downstream, translator, now)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from multiproxy._http.head import RequestHead
-from multiproxy.errors import UnknownModel
+from multiproxy.errors import UnknownModel, Unsupported
 from multiproxy.scoreboard import BackendState
 from multiproxy.worker import cors, endpoints
 from multiproxy.worker.endpoints import Endpoint, Kind
@@ -62,3 +62,23 @@ def _models(worker: "Worker", head: RequestHead) -> Mapping[str, Any]:
                 param="model",
             )
     return model_page(entries, endpoints.query_of(head))
+
+
+async def stored(worker: "Worker", head: RequestHead) -> bytes:
+    """Return the body of an answer about a stored response.
+
+    Raises:
+        NotFound: it is unknown, expired, or somebody else's.
+        Unsupported: cancelling, which is for background responses only.
+    """
+    match = endpoints.STORED_PATH.fullmatch(head.path)
+    assert match is not None
+    response_id, owner = match[1].decode(), ""
+    if match[2] == b"/cancel":
+        raise Unsupported("Only background responses can be cancelled; close the connection.")
+    if match[2] == b"/input_items":
+        query = endpoints.query_of(head)
+        return orjson.dumps(await worker.stored.input_items(owner, response_id, query))
+    if head.method == b"DELETE":
+        return orjson.dumps(await worker.stored.delete(owner, response_id))
+    return orjson.dumps(await worker.stored.get(owner, response_id))

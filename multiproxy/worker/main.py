@@ -1,13 +1,13 @@
 """One worker process: its loop, its clients' doorway, its clock and its end."""
 
 import asyncio
-import errno
 import os
 import random
 import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Coroutine
 from typing import Any
 
@@ -15,16 +15,22 @@ from multiproxy._http.guard import Guard
 from multiproxy._http.head import RequestHead
 from multiproxy._http.server import ClientConnection, Limits, Service
 from multiproxy.config import Config, snapshot
-from multiproxy.dialects.errors import render_openai
+from multiproxy.dialects.errors import render_messages, render_openai, render_responses
+from multiproxy.dialects.jobs import Context, Responses
+from multiproxy.dialects.responses_answer import ResponsesAnswer
+from multiproxy.dialects.schema import RefusedTools
+from multiproxy.dialects.translator import Translator
 from multiproxy.errors import ProxyError
 from multiproxy.scoreboard import BackendState, Finished, Scoreboard, WorkerState
 from multiproxy.worker import cors, tasks
 from multiproxy.worker.access_log import AccessLog
 from multiproxy.worker.account import Account
 from multiproxy.worker.backends import Backends, parse_urls
+from multiproxy.worker.endpoints import dialect_of
 from multiproxy.worker.exchange import Exchange
 from multiproxy.worker.local import JSON
 from multiproxy.worker.placer import Placer
+from multiproxy.worker.stored import Stored
 
 TICK_S = 0.2  # one bar of the token flow
 TICKS_PER_SWEEP = 5
@@ -32,6 +38,13 @@ TICKS_PER_SWEEP = 5
 BALANCE_SLACK = 4
 BALANCE_PAUSE_S = 0.002
 ACCEPT_RETRY_S = 0.1  # when descriptors ran out
+
+
+_RENDERERS = {
+    "openai": render_openai,
+    "responses": render_responses,
+    "messages": render_messages,
+}
 
 
 class Worker:
@@ -75,6 +88,14 @@ class Worker:
             queue_s=config.timeouts.queue,
         )
         self.placer.slots = self.backends.slots
+        self.context = Context(
+            self._chance,
+            time.time,
+            max_event_size=config.limits.event,
+            max_answer_size=config.limits.answer,
+            refused_tools=RefusedTools(),
+        )
+        self.stored = Stored(extra.get("responses", ""))
         self._log = AccessLog(2, as_json=_log_as_json(config.log.format))
         self._names = {position: id for id, position in extra["backends"].items()}
         self._service = Service(
@@ -104,9 +125,15 @@ class Worker:
         """Return the header lines that let an allowed web page read the answer."""
         return cors.answer_fields(self.guard, head)
 
-    def render(self, error: ProxyError, request_id: str) -> tuple[int, bytes, bytes]:
+    async def keep_response(self, job: Responses, translator: Translator) -> None:
+        """Store a finished turn, if its client wants that."""
+        if isinstance(translator, ResponsesAnswer) and translator.final and job.turn is not None:
+            if job.turn.stores and self.stored.is_open:
+                await self.stored.keep(job.turn, translator.final, "")
+
+    def render(self, error: ProxyError, request_id: str, dialect: str) -> tuple[int, bytes, bytes]:
         """Return status, header lines and body of an error answer."""
-        rendered = render_openai(error, request_id)
+        rendered = _RENDERERS[dialect](error, request_id)
         lines = b"".join(b"%b: %b\r\n" % field for field in rendered.fields)
         return rendered.status, JSON + lines, rendered.body
 
@@ -131,7 +158,8 @@ class Worker:
     def _refuse(self, error: ProxyError, head: RequestHead | None) -> tuple[int, bytes, bytes]:
         """Render and account for a request that never became an exchange."""
         exchange_id = self.new_id()
-        status, fields, body = self.render(error, f"req_{exchange_id}")
+        dialect = "openai" if head is None else dialect_of(head)
+        status, fields, body = self.render(error, f"req_{exchange_id}", dialect)
         account = Account(self.live, exchange_id, "")
         account.failed(error)
         account.record.status = status
@@ -162,11 +190,10 @@ class Worker:
             sock, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another worker was faster, or the client has left
-        except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                self._pause_accepting(ACCEPT_RETRY_S)
-                return
-            raise
+        except OSError:
+            # Descriptors or memory ran out, or the connection broke before it was ours.
+            self._pause_accepting(ACCEPT_RETRY_S)
+            return
         sock.setblocking(False)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -197,7 +224,10 @@ class Worker:
         self._loop.call_later(TICK_S, self._tick, count + 1)
         self.refresh()
         for exchange in list(self._exchanges):
-            exchange.tick(now, started)
+            try:
+                exchange.tick(now, started)
+            except Exception as error:  # a bug in one must not stop the clock of all
+                traceback.print_exception(error, file=sys.stderr)
         if count % TICKS_PER_SWEEP == 0:
             for connection in list(self._service.connections):
                 connection.sweep(now)
@@ -244,6 +274,7 @@ class Worker:
         """Return when the last client was served after ``drain``."""
         await self._ended
         self.backends.close()
+        self.stored.close()
         self._log.close()
 
 

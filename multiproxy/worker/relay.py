@@ -8,13 +8,12 @@ unseen to their last byte.
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from multiproxy._http.client import BackendConnection
 from multiproxy._http.head import ResponseHead
 from multiproxy._http.server import ClientConnection
 from multiproxy.dialects.classify import classify
-from multiproxy.dialects.events import Progress, Usage
+from multiproxy.dialects.translator import Translator
 from multiproxy.errors import BackendDied, BackendProtocolError, ProxyError
 
 _EVENT_STREAM = (
@@ -25,35 +24,17 @@ _EVENT_STREAM = (
 MAX_ERROR_BODY = 64 * 1024  # bytes of a backend's error answer that are read
 
 
-class Translator(Protocol):
-    """What a dialect makes of a backend's stream; sans-I/O, made for one request."""
-
-    started: bool  # content was produced: the commit point
-    finished: bool  # the backend's stream is complete
-    failure: ProxyError | None  # the backend's stream itself failed
-    usage: Usage | None
-    progress: Progress | None
-    events: int  # content events seen
-    finish_reason: str | None
-
-    def open(self) -> bytes: ...
-    def feed(self, piece: bytes) -> bytes: ...
-    def eof(self) -> bytes: ...
-    def fail(self, error: ProxyError) -> bytes: ...
-    def keep_alive(self) -> bytes: ...
-
-
 class Downstream:
     """The client's side of one exchange's stream: opened once, whatever the attempts do.
 
     ``fields`` are the header lines of every answer of the exchange.
     """
 
-    __slots__ = ("_client", "_fields", "bytes_out", "chunked", "is_open")
+    __slots__ = ("_client", "bytes_out", "chunked", "fields", "is_open")
 
-    def __init__(self, client: ClientConnection, fields: bytes) -> None:
+    def __init__(self, client: ClientConnection) -> None:
         self._client = client
-        self._fields = fields
+        self.fields = b""
         self.is_open = False
         self.chunked = False
         self.bytes_out = 0
@@ -62,7 +43,7 @@ class Downstream:
         """Send the head of a stream and what is there already."""
         self.is_open = True
         self.bytes_out += len(payload)
-        fields = _EVENT_STREAM + self._fields
+        fields = _EVENT_STREAM + self.fields
         self.chunked = self._client.start_stream(200, fields, payload)
 
     def write(self, payload: bytes) -> None:
@@ -78,7 +59,9 @@ class Relay:
     """Receives the answer of one attempt; an ``AnswerSink``.
 
     ``done`` is set to None when the answer is complete (a stream is then wholly written; a
-    collected answer is in ``head`` and ``body``), or to what went wrong. A bug of ours in a
+    collected or folded answer is in ``body``), or to what went wrong. ``reads_all`` lets the
+    translator read a good answer of any content type; ``folds`` keeps what it makes for one
+    body at the end. A bug of ours in a
     callback becomes its exception: the loop would end the connection, and whoever awaits
     ``done`` would blame the backend or wait for ever.
     """
@@ -91,6 +74,8 @@ class Relay:
         translator: Translator,
         *,
         max_answer: int,
+        reads_all: bool,
+        folds: bool,
         on_commit: Callable[[], None],
     ) -> None:
         self.done: asyncio.Future[ProxyError | None] = asyncio.get_running_loop().create_future()
@@ -101,6 +86,8 @@ class Relay:
         self._downstream = downstream
         self._translator = translator
         self._max_answer = max_answer
+        self._reads_all = reads_all
+        self._folds = folds
         self._on_commit = on_commit
         self._streaming = False
         self._held = b""  # produced before the commit point
@@ -109,12 +96,12 @@ class Relay:
 
     @property
     def body(self) -> bytes:
-        """The collected answer."""
+        """The collected or folded answer."""
         return b"".join(self._parts)
 
     def on_head(self, head: ResponseHead) -> None:
         self.head = head
-        self._streaming = head.status == 200 and head.is_event_stream
+        self._streaming = head.status == 200 and (self._reads_all or head.is_event_stream)
 
     def on_piece(self, payload: bytes, framed: bytes | None) -> None:  # per piece
         try:
@@ -132,10 +119,10 @@ class Relay:
             self._break(error)
 
     def on_failed(self, error: ProxyError) -> None:
-        if not (self._streaming and self._translator.finished):
-            self._end(error)
-        else:
+        if self.is_finished:
             self.on_end()  # all that counts has come
+        else:
+            self._end(error)
 
     def _take(self, payload: bytes, framed: bytes | None) -> None:  # per piece
         if not self._streaming:
@@ -171,7 +158,11 @@ class Relay:
     @property
     def is_finished(self) -> bool:
         """Whether the stream's content is complete, though the backend may not have ended."""
-        return self._streaming and self._translator.finished
+        if not self._streaming or self._translator.failure is not None:
+            return False
+        if self._reads_all:  # its tail waits for the last counts
+            return self._translator.finish_reason is not None
+        return self._translator.finished
 
     def _before_commit(self, out: bytes) -> None:
         self._held += out
@@ -200,6 +191,10 @@ class Relay:
         out = self._translator.eof()
         if self._translator.failure is not None:
             self._end(self._translator.failure)
+            return
+        if self._folds:
+            self._parts = [self._held, out]
+            self._settle(None)
             return
         if self.committed:
             self._downstream.write(out)

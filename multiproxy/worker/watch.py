@@ -1,8 +1,9 @@
 """The timers of one running exchange, looked at a few times a second; none per piece."""
 
 from multiproxy.config import Timeouts
+from multiproxy.dialects.translator import Translator
 from multiproxy.errors import BackendDied, BackendTimeout
-from multiproxy.worker.relay import Downstream, Relay, Translator
+from multiproxy.worker.relay import Downstream, Relay
 
 FINISH_GRACE_S = 5.0  # after the finish reason: how long usage and [DONE] may take
 # A backend that refuses connections and is silent this long is dead, whatever TCP thinks:

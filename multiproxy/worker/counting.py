@@ -1,0 +1,80 @@
+"""How many tokens a request's prompt has: the engine's own count, else an honest estimate."""
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from multiproxy.dialects import count as counting
+from multiproxy.dialects.jobs import Job, Translated
+from multiproxy.dialects.policy import Policy
+from multiproxy.errors import BackendError
+from multiproxy.routing.table import Route
+from multiproxy.scoreboard import BackendState
+from multiproxy.worker.asking import ask
+from multiproxy.worker.backends import Backend
+from multiproxy.worker.endpoints import Endpoint, Speech
+
+if TYPE_CHECKING:
+    from multiproxy.worker.main import Worker
+
+TIMEOUT_S = 5.0
+ESTIMATED = b"x-multiproxy-count: estimate\r\n"
+_MISSING = (404, 501)
+
+
+async def count(
+    worker: "Worker", endpoint: Endpoint, job: Job, route: Route, request_id: str
+) -> tuple[bytes, bytes]:
+    """Return the answer of a counting route, and header lines that tell an estimate.
+
+    It takes no slot, so it does not wait while all are busy; and it never fails for want of
+    a backend: agents draw their context meter from it.
+
+    Raises:
+        ClientError: the request itself is refused.
+    """
+    tokens, fields = await _count(worker, job, route, request_id)
+    if endpoint.speech is Speech.MESSAGES:
+        return counting.messages_count(tokens), fields
+    return counting.responses_count(tokens), fields
+
+
+async def _count(worker: "Worker", job: Job, route: Route, request_id: str) -> tuple[int, bytes]:
+    ratio = worker.backends.ratio(route.model)
+    estimated = 0
+    for index in route.candidates:
+        chat = _chat(job, worker.backends.policy(index), route.send_as.get(index, job.model))
+        estimated = estimated or counting.estimate_prompt(chat, ratio.bytes_per_token)
+        if worker.board.backends.state(index) is not BackendState.UP:
+            continue  # a sleeping one would load its model for this
+        body = counting.counting_body(chat)
+        try:
+            tokens = await _ask(worker.backends.by_index[index], body, request_id)
+        except BackendError:
+            continue
+        ratio.learn(body, tokens)
+        return tokens, b""
+    return estimated, ESTIMATED
+
+
+def _chat(job: Job, policy: Policy, model: str | None) -> dict[str, Any]:
+    if isinstance(job, Translated):
+        return job.chat(policy, model)
+    return job.request.data if model is None else {**job.request.data, "model": model}
+
+
+async def _ask(backend: Backend, body: dict[str, object], request_id: str) -> int:
+    async def post(path: bytes, question: dict[str, object]) -> tuple[int, bytes]:
+        return await ask(backend, path, orjson.dumps(question), request_id, TIMEOUT_S)
+
+    status, answer = await post(b"/v1/chat/completions/input_tokens", body)
+    if status in _MISSING:  # llama-server before July 2026
+        status, answer = await post(b"/apply-template", body)
+        if status == 200:
+            prompt = counting.read_prompt(answer)
+            status, answer = await post(b"/tokenize", counting.tokenizing_body(prompt))
+    if status in _MISSING:
+        status, answer = await post(b"/tokenize", counting.vllm_tokenizing_body(body))
+    if status != 200:
+        raise BackendError(f"The backend cannot count (status {status}).")
+    return counting.read_count(answer)

@@ -1,0 +1,96 @@
+"""A request's bytes -> the job it is: decoded, read, and joined with what is stored."""
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+from multiproxy._http.head import RequestHead
+from multiproxy.dialects.body import decompressed
+from multiproxy.dialects.jobs import Job, Messages, Relayed, Responses, chat_job
+from multiproxy.dialects.request import Request, understand
+from multiproxy.dialects.responses_request import references
+from multiproxy.routing.table import Route
+from multiproxy.worker import endpoints
+from multiproxy.worker.endpoints import Endpoint, Kind, Speech
+
+if TYPE_CHECKING:
+    from multiproxy.worker.main import Worker
+
+OFF_LOOP = 64 * 1024  # bytes of a compressed body from which on it is decoded by a thread
+_DROPPED_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
+MAX_DROPPED = 20  # names told
+
+
+async def decode(body: bytes, encoding: bytes, limit: int) -> bytes:
+    """Undo a Content-Encoding; the result has at most ``limit`` bytes.
+
+    Raises:
+        UnsupportedEncoding, BodyTooLarge, InvalidRequest: see ``dialects.body``.
+    """
+    coding = encoding.decode("latin-1")
+    if len(body) < OFF_LOOP:
+        return decompressed(body, coding, limit)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(None, decompressed, body, coding, limit)
+
+
+def read(endpoint: Endpoint, head: RequestHead, body: bytes) -> Request:
+    """Return what the request says about routing.
+
+    Raises:
+        ClientError: it is no JSON object, or its parameters are too many.
+    """
+    if endpoint.kind is Kind.QUERY:
+        return Request(model=endpoints.query_of(head).get("model"))
+    return understand(body)
+
+
+async def make_job(
+    worker: "Worker",
+    endpoint: Endpoint,
+    head: RequestHead,
+    request: Request,
+    route: Route,
+    request_id: str,
+) -> Job:
+    """Return the job of a request that asks for a model.
+
+    Raises:
+        ProxyError: a stored response it continues is not there.
+    """
+    context = worker.context
+    match endpoint.speech:
+        case Speech.CHAT:
+            fold = worker.backends.folds(route.model) and endpoint.kind is Kind.GENERATE
+            return chat_job(request, request_id, context, fold=fold)
+        case Speech.MESSAGES:
+            return Messages(
+                request,
+                request_id,
+                context,
+                version=_text(head.get(b"anthropic-version")),
+                betas=_text(head.get(b"anthropic-beta")),
+            )
+        case Speech.RESPONSES:
+            history, items = await worker.stored.resolve("", references(request.data))
+            return Responses(
+                request,
+                request_id,
+                context,
+                history=history,
+                stored_items=items,
+                can_store=worker.stored.is_open,
+            )
+        case speech:
+            native = speech is Speech.NATIVE
+            return Relayed(request, request_id, context, endpoint.path, native=native)
+
+
+def dropped_field(names: tuple[str, ...]) -> bytes:
+    """Return the header line that names dropped fields; a client's own words are left out."""
+    told = [name for name in names if _DROPPED_NAME.fullmatch(name)][:MAX_DROPPED]
+    return b"x-multiproxy-dropped: %b\r\n" % ",".join(told).encode() if told else b""
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("latin-1")
