@@ -59,12 +59,15 @@ class Exchange:
         self._translator: Translator | None = None
         self._attempt: Attempt | None = None
         self._watch: Watch | None = None  # from the first tick on
-        self._running = True  # ``run`` can still be cancelled
+        self._running = False  # a task that is cancelled before its first step runs nothing
         self._gone = False
 
     async def run(self) -> None:
         """Serve the request: every phase once, in order."""
+        self._running = True
         try:
+            if self._gone:  # with its request, before this task's first step
+                return
             self._endpoint = endpoint = endpoints.find(self._head)
             self._worker.guard.check_browser(self._head)
             body = await self._read_body(endpoint)

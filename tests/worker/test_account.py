@@ -2,7 +2,7 @@
 
 import pytest
 
-from multiproxy.dialects.events import Usage
+from multiproxy.dialects.events import Progress, Usage
 from multiproxy.errors import BackendDied, NoBackend, UnknownModel
 from multiproxy.scoreboard import NO_BACKEND, UNKNOWN, Phase, Scoreboard
 from multiproxy.worker.account import Account
@@ -40,10 +40,10 @@ def test_an_exchange_is_in_the_live_table_from_its_first_show_to_its_end(board):
 def test_content_is_counted_once(board):
     account = opened(board)
     account.show()
-    assert account.count(0, 1) is False
-    assert account.count(3, 10**9) is True
-    assert account.count(3, 10**9) is False
-    assert account.count(5, 10**9) is True
+    assert account.count(0, None, 1) is False
+    assert account.count(3, None, 10**9) is True
+    assert account.count(3, None, 10**9) is False
+    assert account.count(5, None, 10**9) is True
     assert board.live[0].rows()[0].tokens == 5
 
 
@@ -123,5 +123,15 @@ def test_a_full_table_hides_an_exchange_and_nothing_else(board):
     account.show()
     account.routed("demo")
     account.enter(Phase.DECODING)
-    assert account.count(2, 1) is True
+    assert account.count(2, None, 1) is True
     assert account.close(None, 2, None, b"").output_tokens == 2
+
+
+def test_progress_is_a_sign_of_life_and_is_shown(board):
+    account = opened(board)
+    account.show()
+    progress = Progress(100, 40, 60)
+    assert account.count(0, progress, 1) is True
+    assert account.count(0, progress, 2) is False
+    (row,) = board.live[0].rows()
+    assert (row.prompt_total, row.prompt_cached, row.prompt_processed) == (100, 40, 60)

@@ -5,12 +5,18 @@ import pytest
 from multiproxy._http.head import RequestHead
 from multiproxy.errors import InvalidRequest, MethodNotAllowed, NotFound
 from multiproxy.worker import endpoints
-from multiproxy.worker.endpoints import Kind, Stream
+from multiproxy.worker.endpoints import Kind, Speech
 
+RESPONSE = "resp_" + "0123456789abcdef" * 2
 ROUTES = [
     ("POST", "/v1/chat/completions", "chat", "/v1/chat/completions"),
     ("POST", "/chat/completions", "chat", "/v1/chat/completions"),
     ("POST", "/v1/v1/chat/completions", "chat", "/v1/chat/completions"),
+    ("POST", "/v1/messages", "messages", "/v1/messages"),
+    ("POST", "/v1/v1/messages", "messages", "/v1/messages"),
+    ("POST", "/messages/count_tokens", "count-tokens", "/v1/messages/count_tokens"),
+    ("POST", "/v1/responses", "responses", "/v1/responses"),
+    ("POST", "/v1/responses/input_tokens", "input-tokens", "/v1/responses/input_tokens"),
     ("POST", "/v1/completions", "completions", "/v1/completions"),
     ("POST", "/v1/embeddings", "embeddings", "/v1/embeddings"),
     ("POST", "/embedding", "embeddings", "/embeddings"),
@@ -26,6 +32,10 @@ ROUTES = [
     ("GET", "/v1/models", "models", ""),
     ("HEAD", "/models", "models", ""),
     ("GET", "/v1/models/org/name", "models", ""),
+    ("GET", f"/v1/responses/{RESPONSE}", "stored-response", ""),
+    ("DELETE", f"/v1/responses/{RESPONSE}", "stored-response", ""),
+    ("GET", f"/v1/responses/{RESPONSE}/input_items", "stored-response", ""),
+    ("POST", f"/v1/responses/{RESPONSE}/cancel", "stored-response", ""),
     ("GET", "/health", "health", ""),
     ("GET", "/readyz", "health", ""),
     ("GET", "/livez", "alive", ""),
@@ -47,11 +57,30 @@ def test_a_known_path_has_its_endpoint(method, path, name, upstream):
     assert endpoint.is_local is (upstream == "")
 
 
-def test_only_chat_and_completions_stream_like_openai():
-    streams = {path: endpoints.find(head("POST", path)).stream for _, path, *_ in ROUTES[:10]}
-    assert {path for path, stream in streams.items() if stream is not Stream.NATIVE} == {
-        "/v1/chat/completions", "/chat/completions", "/v1/v1/chat/completions", "/v1/completions",
-    }  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "speech", "dialect"),
+    [
+        ("/v1/chat/completions", Speech.CHAT, "openai"),
+        ("/v1/messages", Speech.MESSAGES, "messages"),
+        ("/v1/messages/count_tokens", Speech.MESSAGES, "messages"),
+        ("/v1/responses", Speech.RESPONSES, "responses"),
+        ("/v1/completions", Speech.COMPLETIONS, "openai"),
+        ("/v1/embeddings", Speech.COMPLETIONS, "openai"),
+        ("/completion", Speech.NATIVE, "openai"),
+        ("/infill", Speech.NATIVE, "openai"),
+    ],
+)
+def test_a_path_says_what_is_spoken_there(path, speech, dialect):
+    endpoint = endpoints.find(head("POST", path))
+    assert (endpoint.speech, endpoint.dialect) == (speech, dialect)
+
+
+def test_errors_without_an_endpoint_are_told_in_the_words_of_the_path_or_the_version():
+    assert endpoints.dialect_of(head("POST", "/v1/messages/nope")) == "messages"
+    assert endpoints.dialect_of(head("GET", "/v1/nope")) == "openai"
+    versioned = head("GET", "/v1/nope")
+    versioned.fields.append((b"anthropic-version", b"2023-06-01"))
+    assert endpoints.dialect_of(versioned) == "messages"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +108,8 @@ def test_nothing_else_is_a_get(path):
         ("DELETE", "/v1/chat/completions", b"POST, OPTIONS"),
         ("POST", "/props", b"GET, HEAD, OPTIONS"),
         ("PUT", "/v1/models/x", b"GET, HEAD, OPTIONS"),
-        ("POST", "*", b"GET, HEAD, POST, OPTIONS"),
+        ("POST", "*", b"GET, HEAD, POST, DELETE, OPTIONS"),
+        ("PUT", f"/v1/responses/{RESPONSE}", b"GET, HEAD, DELETE, OPTIONS"),
     ],
 )
 def test_a_wrong_method_is_told_the_right_ones(method, path, allow):

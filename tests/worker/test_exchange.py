@@ -137,7 +137,7 @@ async def test_a_client_that_leaves_closes_the_backends_connection_at_once(staff
     client.send(chat(max_tokens=1000))
     await workplace.until(lambda: b"data:" in client.transport.written)
     (exchange,) = workplace.exchanges
-    connection = exchange._connection
+    connection = exchange._attempt._connection
     client.leave()
     assert connection.transport.is_closing()
     await workplace.settled()
@@ -225,10 +225,11 @@ async def test_a_query_asks_the_backend_without_loading_anything(staff):
 
 async def test_an_answer_of_the_limit_passes_and_a_larger_one_does_not(staff):
     workplace, _ = await staff()
-    size = len((await workplace.client().ask(chat(stream=False))).body)
+    question = {"model": "demo", "prompt": "hi", "max_tokens": 8}
+    size = len((await workplace.client().ask(question, "/v1/completions")).body)
     for limit, status in ((size + 100, 200), (size // 2, 502)):
         other, _ = await staff(config={"limits": Limits(answer=limit)})
-        assert (await other.client().ask(chat(stream=False))).status == status
+        assert (await other.client().ask(question, "/v1/completions")).status == status
 
 
 async def test_a_loading_backend_is_waited_for(staff):

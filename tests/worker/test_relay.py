@@ -39,7 +39,8 @@ class Line:
         line.wire = Wire(answers=False)
         request = b"POST /x HTTP/%b\r\n%bContent-Length: 2\r\n\r\n{}" % (version, HOST)
         await line.wire.feed(request)
-        line.downstream = Downstream(line.wire.connection, b"X: 1\r\n")
+        line.downstream = Downstream(line.wire.connection)
+        line.downstream.fields = b"X: 1\r\n"
         line.commits = 0
         line.begin(max_answer)
         return line
@@ -54,6 +55,8 @@ class Line:
             self.downstream,
             self.translator,
             max_answer=max_answer,
+            reads_all=False,
+            folds=False,
             on_commit=self.on_commit,
         )
         self.backend.send(b"", b"", self.relay)
