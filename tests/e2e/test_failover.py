@@ -64,11 +64,11 @@ async def test_each_backend_is_tried_once_and_at_most_three(house):
 
 
 AFTER = {
-    "cut:after_events=3": "BD",
-    "cut:after_events=3,reset=1": "BD",
-    "early-end:after_events=3": "BD",
-    "error-event:after_events=3": "CD",  # it is a context overflow
-    "bad-chunk-size:after_events=3": "BD",
+    "cut:after_events=5": "BD",
+    "cut:after_events=5,reset=1": "BD",
+    "early-end:after_events=5": "BD",
+    "error-event:after_events=5": "CD",  # it is a context overflow
+    "bad-chunk-size:after_events=5": "BD",
 }
 
 
