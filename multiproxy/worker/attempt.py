@@ -60,9 +60,12 @@ class Attempt:
             reused = connection.uses > 0
             relay = self._make_relay(connection)
             error = await self._send(connection, relay, head, body)
+            # An error that came as an answer leaves the connection good for others. The last
+            # piece may have made the client slow: who is next must not inherit the pause.
+            connection.resume()
+            pool.release(connection)
             if error is None:
                 self._account.answered()
-                pool.release(connection)
                 return relay
             if not (reused and isinstance(error, BackendDied) and not connection.bytes_received):
                 raise error
