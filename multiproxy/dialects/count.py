@@ -113,30 +113,36 @@ def responses_count(tokens: int) -> bytes:
 
 
 def _measure(body: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Bytes of text, tokens of overhead, and images of a Chat request."""
+    """Bytes of text, tokens of overhead, and images of a Chat request.
+
+    A Chat client's messages come unchecked: what has another form counts nothing.
+    """
     size = images = 0
-    messages = body.get("messages") or ()
+    messages = _mappings(body.get("messages"))
     for message in messages:
         for text in _texts(message):
-            size += len(text.encode("utf-8", "replace"))
-        content = message.get("content")
-        if isinstance(content, list):
-            images += sum(part.get("type") == "image_url" for part in content)
-    if body.get("tools"):
-        size += len(orjson.dumps(body["tools"]))
+            if isinstance(text, str):
+                size += len(text.encode("utf-8", "replace"))
+        images += sum(part.get("type") == "image_url" for part in _mappings(message.get("content")))
+    for tool in _mappings(body.get("tools")):
+        size += len(orjson.dumps(tool))
     return size, _PER_MESSAGE * len(messages), images
 
 
-def _texts(message: Mapping[str, Any]) -> Iterable[str]:
+def _texts(message: Mapping[str, Any]) -> Iterable[object]:
     content = message.get("content")
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, list):
-        yield from (part["text"] for part in content if part.get("type") == "text")
-    reasoning = message.get("reasoning_content")
-    if isinstance(reasoning, str):
-        yield reasoning
-    for call in message.get("tool_calls") or ():
-        function = call["function"]
-        yield function["name"]
-        yield function["arguments"]
+    yield content
+    for part in _mappings(content):
+        if part.get("type") == "text":
+            yield part.get("text")
+    yield message.get("reasoning_content")
+    for call in _mappings(message.get("tool_calls")):
+        function = call.get("function")
+        if isinstance(function, Mapping):
+            yield function.get("name")
+            yield function.get("arguments")
+
+
+def _mappings(value: object) -> list[Mapping[str, Any]]:
+    """The objects in a list; none in anything else."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
