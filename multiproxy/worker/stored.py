@@ -22,6 +22,7 @@ T = TypeVar("T")
 # Another worker may still be writing what its client has just been sent.
 RETRIES = 6
 RETRY_S = 0.05
+_NOT_YET = frozenset(("response_not_found", "previous_response_not_found"))
 
 
 class Stored:
@@ -110,7 +111,9 @@ class Stored:
         for _ in range(RETRIES):
             try:
                 return await self._do(work)
-            except ProxyError:
+            except ProxyError as error:
+                if error.code not in _NOT_YET:
+                    raise
                 await asyncio.sleep(RETRY_S)
         return await self._do(work)
 
