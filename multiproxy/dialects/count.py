@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from multiproxy.dialects.json_text import loads
+from multiproxy.dialects.request import encoded
 from multiproxy.errors import BackendProtocolError
 
 BYTES_PER_TOKEN = 3.6  # until a model's own ratio is known
@@ -125,7 +126,7 @@ def _measure(body: Mapping[str, Any]) -> tuple[int, int, int]:
                 size += len(text.encode("utf-8", "replace"))
         images += sum(part.get("type") == "image_url" for part in _mappings(message.get("content")))
     for tool in _mappings(body.get("tools")):
-        size += len(orjson.dumps(tool))
+        size += len(encoded(tool))
     return size, _PER_MESSAGE * len(messages), images
 
 

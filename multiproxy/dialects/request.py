@@ -33,11 +33,19 @@ class Request:
         """
         if self.raw and model == self.model:
             return self.raw
-        data = self.data if model is None else {**self.data, "model": model}
-        try:
-            return orjson.dumps(data)
-        except TypeError as error:  # what JSON held, JSON can hold: it is the depth
-            raise InvalidJSON(f"{INVALID_JSON}nested too deeply.") from error
+        return encoded(self.data if model is None else {**self.data, "model": model})
+
+
+def encoded(value: object) -> bytes:
+    """Write what came from a client's JSON as JSON.
+
+    Raises:
+        InvalidJSON: nested deeper than orjson writes.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:  # what JSON held, JSON can hold: it is the depth
+        raise InvalidJSON(f"{INVALID_JSON}nested too deeply.") from error
 
 
 def understand(body: bytes) -> Request:

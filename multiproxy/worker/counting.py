@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from multiproxy.dialects import count as counting
 from multiproxy.dialects.jobs import Job, Translated
 from multiproxy.dialects.policy import Policy
+from multiproxy.dialects.request import encoded
 from multiproxy.errors import BackendError
 from multiproxy.routing.table import Route
 from multiproxy.scoreboard import BackendState
@@ -65,7 +64,7 @@ def _chat(job: Job, policy: Policy, model: str | None) -> dict[str, Any]:
 
 async def _ask(backend: Backend, body: dict[str, object], request_id: str) -> int:
     async def post(path: bytes, question: dict[str, object]) -> tuple[int, bytes]:
-        return await ask(backend, path, orjson.dumps(question), request_id, TIMEOUT_S)
+        return await ask(backend, path, encoded(question), request_id, TIMEOUT_S)
 
     status, answer = await post(b"/v1/chat/completions/input_tokens", body)
     if status in _MISSING:  # llama-server before July 2026
