@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import orjson
-
 from multiproxy.dialects import messages_request, responses_request
 from multiproxy.dialects.arguments import sanitised_history
 from multiproxy.dialects.chat_fold import ChatFold, can_fold, folded_request
@@ -21,7 +19,7 @@ from multiproxy.dialects.messages_fold import MessagesFold
 from multiproxy.dialects.messages_turn import MessagesTurn
 from multiproxy.dialects.passthrough import Passthrough
 from multiproxy.dialects.policy import Policy
-from multiproxy.dialects.request import Request
+from multiproxy.dialects.request import Request, encoded
 from multiproxy.dialects.responses_emit import ResponsesEmitter
 from multiproxy.dialects.responses_fold import ResponsesFold
 from multiproxy.dialects.responses_request import ResponsesTurn
@@ -156,10 +154,11 @@ class Translated(Job):
         chat = self.chat(policy, model)
         for amendment in self._amendments.values():
             chat = amendment(chat)
+        body = encoded(chat)
         tools = chat.get("tools")
         if tools and tools in self._context.refused_tools:
-            chat = {**chat, "tools": sanitised_tools(tools)}
-        return orjson.dumps(chat)
+            body = encoded({**chat, "tools": sanitised_tools(tools)})
+        return body
 
     def amend(self, error: ProxyError) -> bool:
         if type(error) in self._amendments:
@@ -171,7 +170,7 @@ class Translated(Job):
             case PrefillRejected():
                 self._amendments[PrefillRejected] = messages_request.without_thinking
             case OutputTooLong(fitting_max_tokens=int(limit)):
-                self._amendments[OutputTooLong] = lambda chat: {**chat, "max_tokens": limit}
+                self._amendments[OutputTooLong] = lambda chat: _shortened(chat, limit)
             case _:
                 return False
         return True
@@ -276,6 +275,12 @@ class Responses(Translated):
             return ResponsesEmitter(self.turn, resume_from=emitted, **options)
         folded = previous if isinstance(previous, ResponsesFold) else None
         return ResponsesFold(self.turn, resume_from=folded, **options)
+
+
+def _shortened(chat: Mapping[str, Any], max_tokens: int) -> dict[str, Any]:
+    """The request with another limit; a Chat client's own may have the newer name."""
+    kept = {key: value for key, value in chat.items() if key != "max_completion_tokens"}
+    return {**kept, "max_tokens": max_tokens}
 
 
 def chat_job(request: Request, request_id: str, context: Context, *, fold: bool) -> Job:
