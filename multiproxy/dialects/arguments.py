@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from multiproxy.dialects.json_text import loads
+from multiproxy.dialects.request import encoded
 
 UNPARSED = "__unparsed_arguments"
 """The only member of the object that stands for arguments which are no JSON object."""
@@ -92,7 +93,7 @@ def sanitised_arguments(value: object) -> str:
     if value is None:
         return "{}"
     if not isinstance(value, str):
-        text = orjson.dumps(value).decode()
+        text = encoded(value).decode()
         return text if isinstance(value, dict) else orjson.dumps({UNPARSED: text}).decode()
     if not value.strip(_SPACE):
         return "{}"

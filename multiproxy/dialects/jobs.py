@@ -258,6 +258,7 @@ class Responses(Translated):
             stored_items=self._stored_items,
             can_store=self._can_store,
         )
+        encoded({"response": self.turn.echoed})  # refused now, not when the answer is there
         self.dropped = self.turn.dropped
         return self.turn.body
 

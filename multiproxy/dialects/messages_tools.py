@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from multiproxy.dialects.messages_fields import object_at, wrong_type
 from multiproxy.dialects.names import NameMap
 from multiproxy.dialects.policy import Policy
+from multiproxy.dialects.request import encoded
 from multiproxy.errors import InvalidRequest, Unsupported
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
@@ -234,7 +233,7 @@ def _description(tool: dict[str, Any], where: str) -> str:
     if description is not None and not isinstance(description, str):
         raise wrong_type(f"{where}.description", "a string")
     examples = tool.get("input_examples")
-    if examples and len(text := orjson.dumps(examples)) < _MAX_EXAMPLES:
+    if examples and len(text := encoded(examples)) < _MAX_EXAMPLES:
         return f"{description or ''}\nExamples: {text.decode()}".lstrip()
     return description or ""
 

@@ -5,8 +5,6 @@
 
 from typing import Any
 
-import orjson
-
 from multiproxy.dialects.conversation import joined
 from multiproxy.dialects.media import (
     Media,
@@ -17,6 +15,7 @@ from multiproxy.dialects.media import (
     text_of_file,
     text_part,
 )
+from multiproxy.dialects.request import encoded
 from multiproxy.errors import InvalidRequest, Unsupported
 
 _TEXT_TYPES = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
@@ -72,7 +71,7 @@ class ContentReader:
         if isinstance(output, str) or output is None:
             return output or ""
         if not _is_part_list(output):
-            return orjson.dumps(output).decode()
+            return encoded(output).decode()
         parts = [
             self._part(part, f"{where}[{index}]", is_last_turn=False)
             for index, part in enumerate(_list(output, where))

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import orjson
-
 from multiproxy.dialects.arguments import sanitised_arguments
 from multiproxy.dialects.conversation import Message
 from multiproxy.dialects.media import Media
 from multiproxy.dialects.policy import Policy
+from multiproxy.dialects.request import encoded
 from multiproxy.dialects.responses_builtin import BY_ITEM, shell_output_text
 from multiproxy.dialects.responses_content import ContentReader
 from multiproxy.dialects.responses_tools import ToolMap
@@ -209,7 +208,7 @@ class ItemReader:
         """A hosted tool's call from a conversation that moved here from elsewhere."""
         shown = {key: item[key] for key in _SHOWN_MEMBERS if item.get(key)}
         if shown and item["type"] != "computer_call_output":
-            text = f"[{item['type']}] {orjson.dumps(shown).decode()}\n"
+            text = f"[{item['type']}] {encoded(shown).decode()}\n"
             yield {"role": "assistant", "content": text}
 
 

@@ -47,6 +47,10 @@ RESPONSE = {"model": "demo", "input": "hi"}
 PARAMETERS = {"type": "object", "properties": {"a": {"type": "string", "pattern": "\\d+"}}}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}
 PLAIN = {"type": "object", "properties": {"a": {"type": "string"}}}
+CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": ["DEEP"]}}
+USE = {"type": "tool_use", "id": "1", "name": "f", "input": "DEEP"}
+CALLED = {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"}
+RESULT = {"type": "function_call_output", "call_id": "1"}
 ANSWER = ROLE + text("a") + finish() + usage() + DONE
 REFUSED = {"status": 400, "type": "invalid_request_error"}
 
@@ -263,6 +267,12 @@ def test_what_cannot_be_told_to_a_backend_is_refused(job: Job):
         CHAT | {"tools": [{"type": "function", "function": {"name": "f", "parameters": "DEEP"}}]},
         ASKED | {"tools": [{"name": "f", "input_schema": "DEEP"}]},
         RESPONSE | {"tools": [{"type": "function", "name": "f", "parameters": "DEEP"}]},
+        CHAT | {"messages": [{"role": "assistant", "tool_calls": [CALL]}, *MESSAGES]},
+        ASKED | {"messages": [*MESSAGES, {"role": "assistant", "content": [USE]}, *MESSAGES]},
+        ASKED | {"tools": [{"name": "f", "input_schema": {}, "input_examples": ["DEEP"]}]},
+        RESPONSE | {"input": [CALLED, {**RESULT, "output": ["DEEP"]}]},
+        RESPONSE | {"input": [{**CALLED, "arguments": "DEEP"}, {**RESULT, "output": ""}]},
+        RESPONSE | {"metadata": "DEEP"},
     ],
 )
 def test_what_is_nested_too_deeply_to_be_written_is_the_clients_mistake(body: dict[str, Any]):
@@ -270,13 +280,13 @@ def test_what_is_nested_too_deeply_to_be_written_is_the_clients_mistake(body: di
     request = understand(orjson.dumps(body).replace(b'"DEEP"', deep))
     shared = context()
     shared.refused_tools.add([TOOL])  # lists of tools are compared with it
-    if "input" in body:
-        job: Job = Responses(request, "req_1", shared)
-    elif "max_tokens" in body:
-        job = Messages(request, "req_1", shared, version="", betas="")
-    else:
-        job = chat_job(request, "req_1", shared, fold=True)
     with pytest.raises(InvalidJSON, match="nested too deeply"):
+        if "input" in body:
+            job: Job = Responses(request, "req_1", shared)
+        elif "max_tokens" in body:
+            job = Messages(request, "req_1", shared, version="", betas="")
+        else:
+            job = chat_job(request, "req_1", shared, fold=True)
         job.encode(LLAMA, "demo")
 
 
