@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from pathlib import Path
 
 import orjson
 import pytest
@@ -21,6 +22,7 @@ from multiproxy.errors import (
 )
 from multiproxy.routing.table import Route
 from multiproxy.worker import endpoints, understanding
+from multiproxy.worker.stored import Stored
 from multiproxy.worker.understanding import OFF_LOOP, decode, dropped_field, make_job, read
 
 LIMIT = 1 << 20
@@ -185,6 +187,21 @@ async def test_a_response_that_is_not_stored_cannot_be_continued(staff: Staff):
     with pytest.raises(InvalidRequest) as caught:
         await job_of(workplace, "/v1/responses", body)
     assert caught.value.code == "previous_response_not_found"
+
+
+async def test_a_response_that_is_stored_is_continued(staff: Staff, tmp_path: Path):
+    workplace, _ = await staff()
+    workplace.worker.stored.close()
+    workplace.worker.stored = Stored(str(tmp_path / "responses"))
+    first = (await workplace.client().ask(RESPONSE, "/v1/responses")).json
+    body = RESPONSE | {"input": "and then?", "previous_response_id": first["id"]}
+    job = await job_of(workplace, "/v1/responses", body)
+    assert isinstance(job, Responses)
+    user, answer, now = orjson.loads(job.encode(Policy(), None))["messages"]
+    assert (user["content"], now["content"]) == ("hi", "and then?")
+    assert answer["content"] == first["output"][-1]["content"][0]["text"]
+    assert job.turn is not None and job.turn.stores
+    workplace.worker.stored.close()
 
 
 # -- what was dropped -----------------------------------------------------------------------
