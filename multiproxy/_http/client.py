@@ -21,7 +21,7 @@ MAX_ANSWER_HEAD = 64 * 1024  # bytes, all 1xx answers included
 MAX_INTERIM = 16  # 1xx answers before the final one
 # One read may bring what the kernel holds. Bounding that bounds what a client that never
 # reads costs: high-water mark plus one read.
-RECEIVE_BUFFER = 32 * 1024
+RECEIVE_BUFFER = 16 * 1024
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s
 # Size lines of chunks up to 4 KiB, as llama-server writes them (lower case, no zeros).
 _CHUNK_SIZES = {b"%x" % size: size for size in range(1, 4097)}

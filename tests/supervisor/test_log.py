@@ -64,6 +64,10 @@ def test_a_blocked_reader_costs_lines_and_never_a_wait(pipe, monkeypatch):
     assert 85 <= log.dropped <= 90  # ten wait, one may be inside the write
     log.close()  # gives up
     _drain_until(read, b"lines lost")
+    # Its thread must be gone before the descriptor is somebody else's.
+    monkeypatch.setattr(log_module, "CLOSE_S", 10)
+    log.close()
+    assert "log" not in {thread.name for thread in threading.enumerate()}
 
 
 def _drain_until(read, word):

@@ -1,6 +1,7 @@
 """Whole exchanges, and what is left of one that fails at any point."""
 
 import asyncio
+import inspect
 from collections.abc import Callable
 
 import pytest
@@ -313,7 +314,7 @@ class Fuse:
 
     def build_into(self, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
         plain = getattr(owner, name)
-        if asyncio.iscoroutinefunction(plain):
+        if inspect.iscoroutinefunction(plain):
 
             async def burning(*args, **kwargs):
                 self.burn()
