@@ -36,7 +36,6 @@ from multiproxy.worker.watch import Watch
 if TYPE_CHECKING:
     from multiproxy.worker.main import Worker
 
-JSON = b"Content-Type: application/json; charset=utf-8\r\n"
 _CONTENT_TYPE = re.compile(rb"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9-]+)?")
 
 
@@ -113,7 +112,7 @@ class Exchange:
         self._account.understood(endpoint.name, endpoint.dialect, None, stream=False)
         if endpoint.kind is Kind.STORED:
             body = await local.stored(self._worker, self._head)
-            self._answer(200, JSON, body)
+            self._answer(200, local.JSON, body)
         else:
             self._answer(*local.answer(self._worker, endpoint, self._head))
 
@@ -134,7 +133,7 @@ class Exchange:
 
     async def _count(self, endpoint: Endpoint, job: Job, route: Route) -> None:
         body, fields = await counting.count(self._worker, endpoint, job, route, self.request_id)
-        self._answer(200, JSON + fields, body)
+        self._answer(200, local.JSON + fields, body)
 
     async def _serve(self, endpoint: Endpoint, job: Job, route: Route) -> None:
         """Try backends until one answers: at most ``retry.attempts``, each at most once."""
@@ -143,7 +142,8 @@ class Exchange:
         failed_in = Phase.QUEUED
         if job.translates:  # what no backend could be told costs no slot
             self._encode(endpoint, job, route, route.candidates[0])
-        self._translator = job.translator(None)
+        if job.stream:  # it may have to be told something before there is an attempt
+            self._translator = job.translator(None)
         self._downstream.fields = self._fields()
         while len(tried) < self._worker.config.retry.attempts:
             self._account.enter(Phase.QUEUED)
@@ -213,7 +213,7 @@ class Exchange:
     def _answer_whole(self, job: Job, relay: Relay) -> None:
         assert relay.head is not None
         if job.folds:
-            self._answer(200, JSON, relay.body)
+            self._answer(200, local.JSON, relay.body)
             return
         if self._downstream.is_open:
             raise BackendError("The backend did not answer with a stream.")
@@ -226,7 +226,8 @@ class Exchange:
         self._account.record.status = status
         self._account.enter(Phase.FINISHING)
         self._downstream.bytes_out += len(body)
-        self._client.answer(status, fields + self._fields(), body, close=close)
+        fields += self._downstream.fields or self._fields()
+        self._client.answer(status, fields, body, close=close)
 
     def _tell(self, error: ProxyError) -> None:
         """Tell the client what went wrong, in the form that is still possible."""
