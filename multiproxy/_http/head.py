@@ -30,6 +30,15 @@ class RequestHead:
     expects_continue: bool = False
     _index: dict[bytes, bytes] | None = field(default=None, repr=False)
 
+    def copy(self, length: bytes | None) -> "RequestHead":
+        """Return the same head ; ``length``, if any, are its ``Content-Length``'s digits."""
+        return RequestHead(
+            self.method, self.target, self.version, _with_length(self.fields, length),
+            self.keep_alive, self.path, self.query,
+            self.content_length if length is None else int(length),
+            self.chunked, self.expects_continue,
+        )  # fmt: skip
+
     def get(self, name: bytes) -> bytes | None:
         """Return the first value of a field (``name`` in lower case), or None."""
         if self._index is None:
@@ -58,6 +67,13 @@ class ResponseHead:
     keep_alive_timeout: float | None = None
     keep_alive_max: int | None = None
 
+    def copy(self, length: bytes | None) -> "ResponseHead":
+        """Return the same head ; ``length``, if any, are its ``Content-Length``'s digits."""
+        return ResponseHead(
+            self.status, _with_length(self.fields, length), self.keep_alive, self.chunked,
+            None if length is None else int(length), self.keep_alive_timeout, self.keep_alive_max,
+        )  # fmt: skip
+
     def get(self, name: bytes) -> bytes | None:
         """Return the first value of a field (``name`` in lower case), or None."""
         for key, value in self.fields:
@@ -69,3 +85,11 @@ class ResponseHead:
     def is_event_stream(self) -> bool:
         """Whether the body is Server-Sent Events."""
         return (self.get(b"content-type") or b"").lower().startswith(b"text/event-stream")
+
+
+def _with_length(fields: Fields, length: bytes | None) -> Fields:
+    if length is None:
+        return fields.copy()
+    return [
+        (name, length) if name == b"content-length" else (name, value) for name, value in fields
+    ]

@@ -16,6 +16,7 @@ from httptools import (
 )
 
 from multiproxy._http.head import Fields, RequestHead, ResponseHead
+from multiproxy._http.head_memory import HeadMemory
 from multiproxy.errors import (
     BackendProtocolError,
     BadFraming,
@@ -23,8 +24,7 @@ from multiproxy.errors import (
     UnsupportedVersion,
 )
 
-_MAX_STREAM_HEADS = 64
-_stream_heads: dict[bytes, ResponseHead] = {}  # raw head -> parsed, for chunked answers
+_answer_heads: HeadMemory[ResponseHead] = HeadMemory()
 _OWS = b" \t"  # never bytes.strip() without it: NEL and NBSP are not white space in HTTP
 
 
@@ -94,14 +94,11 @@ def parse_request_head(data: bytes) -> RequestHead:
 def parse_response_head(data: bytes) -> ResponseHead:
     """Parse a backend's answer head, 1xx included, and decide the body's framing.
 
-    The head is shared between answers with the same bytes (every stream of a llama-server
-    begins alike): it must not be changed.
-
     Raises:
         BackendProtocolError: malformed, a status outside 100-599, CL and TE together, or a
             transfer coding other than ``chunked``.
     """
-    known = _stream_heads.get(data)
+    known = _answer_heads.find(data)
     if known is not None:
         return known
     collector = _Collector()
@@ -120,8 +117,8 @@ def parse_response_head(data: bytes) -> ResponseHead:
     keep_alive = _keeps_alive(data[:8], collector.fields)
     head = ResponseHead(status, collector.fields, keep_alive)
     _decide_framing(head)
-    if head.chunked and len(_stream_heads) < _MAX_STREAM_HEADS and len(data) < 1024:
-        _stream_heads[data] = head
+    if status == 200:  # others may have a Content-Length that does not count
+        _answer_heads.keep(data, head)
     return head
 
 

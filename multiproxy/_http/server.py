@@ -11,13 +11,14 @@ An EOF from the client means that it is gone, half-closed or not: llama-server a
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
 from multiproxy._http import serializer
 from multiproxy._http.guard import Guard
 from multiproxy._http.head import RequestHead
+from multiproxy._http.head_memory import HeadMemory
 from multiproxy._http.parser import parse_request_head
 from multiproxy._http.request_body import RequestBody
 from multiproxy.errors import (
@@ -82,6 +83,7 @@ class Service:
     connections: set["ClientConnection"]
     draining: bool = False
     common_fields: bytes = b"Server: multiproxy\r\n"
+    heads: HeadMemory[RequestHead] = field(default_factory=HeadMemory)
 
 
 class State(Enum):
@@ -219,9 +221,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _begin(self, raw: bytes, rest: bytes) -> None:
         self._buffer = b""
-        head = parse_request_head(raw)
+        head = self._service.heads.find(raw)
+        if head is None:
+            head = parse_request_head(raw)
+            self._head = head  # so that a refusal is told in its dialect
+            self._service.guard.check(head)
+            self._service.heads.keep(raw, head)
         self._head = head
-        self._service.guard.check(head)
         self._requests += 1
         self._close_after = not head.keep_alive or head.version == b"1.0"
         self._body = RequestBody(
