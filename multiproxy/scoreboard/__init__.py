@@ -2,6 +2,7 @@
 
 from multiproxy.scoreboard.backends import BackendBoard, BackendRow, BackendState
 from multiproxy.scoreboard.board import Scoreboard
+from multiproxy.scoreboard.keys import KeyUsage
 from multiproxy.scoreboard.layout import BACKENDS, NO_BACKEND, WORKERS
 from multiproxy.scoreboard.live import BAR_NS, BARS, LiveTable, Phase, Running
 from multiproxy.scoreboard.load import Load
@@ -22,6 +23,7 @@ __all__ = [
     "LiveTable",
     "Load",
     "Phase",
+    "KeyUsage",
     "Ring",
     "Running",
     "Scoreboard",

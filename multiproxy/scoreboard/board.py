@@ -8,6 +8,7 @@ import tempfile
 from multiproxy.errors import ScoreboardMismatch
 from multiproxy.scoreboard import layout
 from multiproxy.scoreboard.backends import BackendBoard
+from multiproxy.scoreboard.keys import KeyUsage
 from multiproxy.scoreboard.live import LiveTable
 from multiproxy.scoreboard.load import Load
 from multiproxy.scoreboard.ring import Ring
@@ -39,6 +40,7 @@ class Scoreboard:
         self._memory = memoryview(mmap.mmap(fd, layout.SIZE))
         self.workers = WorkerRows(self._memory)
         self.load = Load(self._memory)
+        self.keys = KeyUsage(self._memory)
         self.backends = BackendBoard(self._memory)
         self.live = tuple(LiveTable(self._memory, w) for w in range(layout.WORKERS))
         self._rings = tuple(Ring(self._memory, w) for w in range(layout.WORKERS))
@@ -80,6 +82,7 @@ class Scoreboard:
         """Free all that a dead worker held, but for its ring. Only once its pid was reaped."""
         self.workers[worker].reset()
         self.load.reset(worker)
+        self.keys.reset(worker)
         self.live[worker].reset()
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MAGIC = b"MultiPrx"
-VERSION = 1  # raise it with every change below this line
+VERSION = 2  # raise it with every change below this line
 
 WORKERS = 64  # rows, not processes: a draining generation keeps its rows until it has ended
 BACKENDS = 256
@@ -38,6 +38,8 @@ NO_CONNECTIONS = 0xFFFF_FFFF  # the balance cell of a row that accepts nothing
 
 LIVE_ROWS = 2048  # running exchanges that one worker can show; more still run, unseen
 RING_RECORDS = 4096  # finished exchanges per worker: 13 s at 300 requests/s
+KEYS = 1024  # clients' keys
+KEY_ROW_SIZE = LINE  # six u64: see keys.py
 FACTS_SIZE = 32 * 1024  # bytes of JSON per backend: a router with some 150 models
 
 
@@ -89,12 +91,15 @@ LIVE = _after(FACTS, "live", "worker i" + _DEAD, WORKERS, LINE + LIVE_ROWS * LIV
 RECORD_SIZE = 8 * LINE
 RING = _after(LIVE, "ring", "worker i", WORKERS, LINE + RING_RECORDS * RECORD_SIZE)
 
+# key: what each key has used, [worker][key]
+KEY = _after(RING, "key", "worker i" + _DEAD, WORKERS, KEYS * KEY_ROW_SIZE)
+
 SECTIONS = (
     HEADER, WORKER, IN_FLIGHT, OPENED, FAILED, FAILURES, SUCCEEDED,
-    BOARD, BACKEND, FACTS, LIVE, RING,
+    BOARD, BACKEND, FACTS, LIVE, RING, KEY,
 )  # fmt: skip
 # Some 190 MiB of addresses; memory is used only for the pages that were touched.
-SIZE = -(-RING.end // PAGE) * PAGE
+SIZE = -(-KEY.end // PAGE) * PAGE
 
 _lock = Lock()
 
