@@ -10,7 +10,7 @@ from typing import Literal, cast
 
 from multiproxy.cli import exit_codes
 from multiproxy.cli.find_config import find, nothing_found
-from multiproxy.config import Config, ConfigError, Dashboard, load
+from multiproxy.config import Config, ConfigError, Dashboard, Problem, exposures, load
 from multiproxy.config.model import MAX_WORKERS
 from multiproxy.config.units import Malformed, address
 
@@ -31,11 +31,24 @@ def serve(options: argparse.Namespace) -> int:
     path = str(path)
     try:
         overrides = read_overrides(options, os.environ)
-        config = apply(load(path), overrides)
+        config = read(path, overrides)
     except (ConfigError, BadOption) as error:
         print(error, file=sys.stderr)
         return exit_codes.USAGE
-    return _run(config, path, lambda: apply(load(path), overrides))
+    return _run(config, path, lambda: read(path, overrides))
+
+
+def read(path: str, overrides: Mapping[str, str]) -> Config:
+    """The file with the overrides in place, which may not open what the file keeps closed.
+
+    Raises:
+        ConfigError, BadOption: see `load` and `apply`.
+    """
+    config = apply(load(path), overrides)
+    problems = [Problem(0, 0, message, hint) for _, message, hint in exposures(config)]
+    if problems:
+        raise ConfigError(problems, path)
+    return config
 
 
 def read_overrides(options: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, str]:

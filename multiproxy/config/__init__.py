@@ -1,5 +1,6 @@
 """config.yaml -> frozen dataclasses: all settings, all defaults, all units, all mistakes."""
 
+from multiproxy.config.access import Key, Tls, digest, exposures
 from multiproxy.config.load import load, parse
 from multiproxy.config.model import (
     Address,
@@ -26,6 +27,7 @@ __all__ = [
     "ConfigError",
     "Dashboard",
     "Duration",
+    "Key",
     "Limits",
     "Log",
     "Model",
@@ -35,10 +37,13 @@ __all__ = [
     "Size",
     "SnapshotError",
     "Timeouts",
+    "Tls",
     "Url",
     "as_json",
     "decode",
+    "digest",
     "encode",
+    "exposures",
     "load",
     "parse",
     "render",

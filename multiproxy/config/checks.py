@@ -8,6 +8,7 @@ file writes them, ``${VAR}`` and all, never of what a variable stands for.
 from collections.abc import Iterator
 from dataclasses import replace
 
+from multiproxy.config.access import MAX_KEYS, exposures
 from multiproxy.config.model import MAX_BACKENDS, Address, Backend, Config, Url
 from multiproxy.config.report import Path, Report, suggest
 
@@ -45,6 +46,10 @@ def check(config: Config, report: Report) -> None:
     _check_model_names(config, report)
     _check_references(config, report)
     _check_default_model(config, report)
+    _check_keys(config, report)
+    if not _is_wrong(("keys",), report):
+        for path, message, hint in exposures(config):
+            report.blame(path, message, hint)
     if "*" in config.cors_origins and len(config.cors_origins) > 1:
         at = ("cors_origins", config.cors_origins.index("*"))
         report.blame(at, "'*' already allows every origin", "remove it, or all the others")
@@ -165,6 +170,26 @@ def _check_default_model(config: Config, report: Report) -> None:
         shown = [report.text(path)[1:-1] for claim, path in _claims(config) if "*" not in claim]
         message = f"default_model {report.text(path)} is not one of the models"
         report.blame(path, message, suggest(report.places[path].text, shown, what="one of"))
+
+
+def _check_keys(config: Config, report: Report) -> None:
+    """Every key has a name and a secret of its own, and its models exist."""
+    if len(config.keys) > MAX_KEYS:
+        report.blame(("keys",), f"there can be at most {MAX_KEYS} keys")
+    first: dict[str, Path] = {}
+    known = [model.name for model in config.models]
+    for index, key in enumerate(config.keys):
+        for setting, value in (("name", key.name), ("key", key.key)):
+            path: Path = ("keys", index, setting)
+            if value and value in first:
+                where = f"(first on line {report.line(first[value])})"
+                report.blame(path, f"another key has the same {setting} {where}")
+            first.setdefault(value, path)
+        for position, pattern in enumerate(key.models):
+            if known and pattern and "*" not in pattern and pattern not in known:
+                path = ("keys", index, "models", position)
+                message = f"{report.text(path)} is not one of the models"
+                report.blame(path, message, suggest(report.places[path].text, known))
 
 
 def _is_wrong(path: Path, report: Report) -> bool:

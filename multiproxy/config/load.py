@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from multiproxy.config.access import hashed
 from multiproxy.config.bind import Binder
 from multiproxy.config.checks import check, with_ids
 from multiproxy.config.interpolate import Interpolation, ReadFile
@@ -66,7 +67,7 @@ def parse(text: str, name: str, environ: Mapping[str, str], read_file: ReadFile)
     binder = Binder(text, Interpolation(environ, read_file))
     config = Config()
     try:
-        config = with_ids(binder.bind(Config, root))
+        config = hashed(with_ids(binder.bind(Config, root)))
         check(config, binder.report)
     except TooManyProblems:
         pass  # those found are enough

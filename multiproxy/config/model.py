@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
+from multiproxy.config.access import Key, Tls
 from multiproxy.config.setting import Grammar, about, setting
 
 Duration: TypeAlias = Annotated[float, "seconds"]
@@ -35,6 +36,7 @@ BACKEND_ID = Grammar(
 )
 # A key becomes a header field; a line end inside one would start another field.
 KEY = Grammar(re.compile(r"[!-~]{1,4096}"), "visible ASCII characters without blanks")
+PASSWORD = Grammar(re.compile(r".{8,200}"), "8 to 200 characters on one line")
 HOST_NAME = Grammar(
     re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]"),
     "a lower-case host name or an address without a port (IPv6 in brackets)",
@@ -52,6 +54,11 @@ class Address:
 
     host: str
     port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -151,6 +158,16 @@ class Dashboard:
     """The web pages for the operator."""
 
     listen: Address = setting(Address("127.0.0.1", 8080), "address of the dashboard")
+    password: str | None = field(
+        default=None,
+        repr=False,
+        metadata=about("asked of whoever opens it", grammar=PASSWORD, secret=True),
+    )
+    auth: Literal["auto", "token", "none"] = setting(
+        "auto",
+        "auto = the password if there is one; token = a link with a secret, printed at the start; "
+        "none = nothing is asked, from wherever",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +291,12 @@ class Config:
     )
     cors_origins: tuple[str, ...] = setting(
         (), "web pages that may call the API: exact origins, or only '*'", grammar=ORIGIN
+    )
+    keys: tuple[Key, ...] = setting(
+        (), "who may use the API; none = everyone who reaches it, which only loopback allows"
+    )
+    allow_anonymous: bool = setting(
+        False, "listen beyond this machine although there are no keys: everyone may use it"
     )
     store_responses: bool = setting(
         True, "keep responses in memory for previous_response_id, for at most an hour"

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from multiproxy import __version__
-from multiproxy.config import Config, ConfigError
+from multiproxy.config import Config, ConfigError, Problem, exposures
 from multiproxy.scoreboard import WORKERS, Scoreboard
 from multiproxy.supervisor.backend_rows import BackendRows, TooManyBackends
 from multiproxy.supervisor.children import Children
@@ -98,7 +98,7 @@ class Supervisor:
             log,
             self._folder.file("responses.db"),
         )
-        self._stats = Stats(self._board)
+        self._stats = Stats(self._board, self._rows.name_of)
         self._ending = Ending(self._workers, log, self._running)
         vitals = Vitals(
             self._board,
@@ -217,6 +217,7 @@ class Supervisor:
         """Start a generation for the file as it is now; a bad file changes nothing."""
         try:
             config = unmovable(self._load(), self._config, self._log)
+            _refuse_exposure(config, self._config_path)
             self._rollout.begin(config, worker_count(config))
         except ConfigError as error:
             for problem in error.problems:
@@ -244,6 +245,17 @@ class Supervisor:
         self._lifeline.close()
         self._board.close()
         self._folder.remove()
+
+
+def _refuse_exposure(config: Config, path: str) -> None:
+    """The file may be fine for its own addresses, and open those that stay.
+
+    Raises:
+        ConfigError: it would.
+    """
+    problems = [Problem(0, 0, message, hint) for _, message, hint in exposures(config)]
+    if problems:
+        raise ConfigError(problems, path)
 
 
 def unmovable(config: Config, old: Config, log: Log) -> Config:

@@ -50,7 +50,7 @@ def head(facts: Facts) -> str:
         f"  Config     {printable(facts.config_path)} · {counts}",
         "",
     ]
-    if is_open_to_others(facts.api):
+    if is_open_to_others(facts):
         warning = f"anyone who can reach {facts.api} can use it: there are no keys"
         lines += [f"  \x1b[33m{warning}\x1b[0m", ""]
     return "\n".join(lines) + "\n"
@@ -64,7 +64,7 @@ def log_start(log: Log, facts: Facts) -> None:
         f"MultiProxy {__version__} serves http://{reachable(facts.api)}/v1, dashboard {dashboard}, "
         f"config {facts.config_path}: {backends}"
     )
-    if is_open_to_others(facts.api):
+    if is_open_to_others(facts):
         log.warning(f"anyone who can reach {facts.api} can use it: there are no keys")
 
 
@@ -74,9 +74,9 @@ def reachable(address: Address) -> Address:
     return Address(loopback.get(address.host, address.host), address.port)
 
 
-def is_open_to_others(address: Address) -> bool:
-    """Whether other machines may connect."""
-    return not (address.host.startswith("127.") or address.host in ("::1", "localhost"))
+def is_open_to_others(facts: Facts) -> bool:
+    """Whether people at other machines may use the API without a key."""
+    return not facts.api.is_loopback and not facts.config.keys
 
 
 def backend_line(probe: Probe, width: int, turn: int, elapsed_s: float) -> str:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from multiproxy.cli import main
-from multiproxy.cli.serve import BadOption, apply, read_overrides
+from multiproxy.cli.serve import BadOption, apply, read, read_overrides
 from multiproxy.config import Address, Config, Dashboard
 
 NONE = SimpleNamespace(listen=None, dashboard=None, workers=None, log_format=None)
@@ -72,3 +72,16 @@ def test_a_taken_port_ends_with_3_and_says_how_to_find_the_holder(config, capsys
     assert error.startswith(f"error: the API cannot listen on 127.0.0.1:{port}: Address already")
     assert f"ss -ltnp 'sport = :{port}'" in error
     assert not any(thread.name == "log" for thread in threading.enumerate())
+
+
+def test_an_option_does_not_open_the_network_without_keys(config, capsys):
+    assert main(["serve", "-c", config, "--listen", "0.0.0.0:0"]) == 2
+    assert "0.0.0.0:0 can be reached by other machines" in capsys.readouterr().err
+    assert main(["serve", "-c", config, "--dashboard", "0.0.0.0:0"]) == 2
+    assert "it has no password" in capsys.readouterr().err
+
+
+def test_an_option_may_open_the_network_with_keys(config):
+    with open(config, "a") as file:
+        file.write("keys: [{name: ann, key: sk-ann-0123}]\n")
+    assert read(config, {"listen": "0.0.0.0:1"}).listen == Address("0.0.0.0", 1)

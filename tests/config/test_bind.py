@@ -2,7 +2,7 @@
 
 import pytest
 
-from multiproxy.config import Address, Backend, Config, Dashboard, Limits, Model, Simulate, Url
+from multiproxy.config import Address, Backend, Config, Dashboard, Key, Limits, Model, Simulate, Url
 
 
 def test_the_smallest_config_has_every_default(read):
@@ -13,7 +13,16 @@ def test_the_smallest_config_has_every_default(read):
 def test_every_setting_can_be_written(read):
     config = read("""\
         listen: 0.0.0.0:9001
-        dashboard: {listen: "[::1]:9000"}
+        dashboard: {listen: "[::1]:9000", password: open sesame, auth: token}
+        keys:
+          - name: ann
+            key: sk-ann-12
+            models: [m, "z*"]
+            max_concurrent: 2
+            requests_per_minute: 3
+            tokens_per_minute: 4
+            tokens_per_day: 5
+            priority: batch
         workers: 3
         backends:
           - {id: a, url: https://a/x, api_key: k, slots: 2, context_size: 4096, weight: 5}
@@ -32,7 +41,9 @@ def test_every_setting_can_be_written(read):
         log: {format: json}
         """)
     assert config.listen == Address("0.0.0.0", 9001)
-    assert config.dashboard == Dashboard(Address("::1", 9000))
+    assert config.dashboard == Dashboard(Address("::1", 9000), "open sesame", "token")
+    digest = "sha256:35bc35bd22d928a51db1b31eb4d9513d32d90aec6b03f57c0b988bf9f4cbeea8"
+    assert config.keys == (Key("ann", digest, ("m", "z*"), 2, 3, 4, 5, "batch"),)
     assert config.workers == 3
     assert config.backends == (
         Backend("a", Url("https", "a", 443, "/x"), "k", 2, 4096, 5),

@@ -1,8 +1,9 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from multiproxy.config import Address, Backend, Config, Dashboard, Model, Url
+from multiproxy.config import Address, Backend, Config, Dashboard, Key, Model, Url
 from multiproxy.scoreboard import BackendState
 from multiproxy.supervisor.screen import SETTLE_S, Facts, Screen, head, log_start
 from multiproxy.supervisor.verdict import Standing
@@ -63,6 +64,12 @@ def test_an_address_for_everybody_is_named_with_a_warning():
     assert "http://127.0.0.1:8001/v1" in text
     assert "anyone who can reach 0.0.0.0:8001 can use it" in text
     assert "Dashboard  off" in text
+
+
+def test_with_keys_there_is_nothing_to_warn_of():
+    config = replace(CONFIG, keys=(Key("ann", "sha256:00"),))
+    facts = FACTS._replace(api=Address("0.0.0.0", 8001), config=config)
+    assert "anyone" not in head(facts)
 
 
 def test_without_a_terminal_it_is_one_line(log):
