@@ -2,7 +2,17 @@
 
 import random
 from collections.abc import Iterable
+from enum import IntEnum
 from typing import NamedTuple
+
+
+class Reason(IntEnum):
+    """Why a backend got a request, for those who look at it later; written into records."""
+
+    UNKNOWN = 0
+    ONLY_CANDIDATE = 1  # no other backend has the model
+    ONLY_READY = 2  # the others that have it are down, draining, or failed this request
+    LEAST_BUSY = 3
 
 
 class Candidate(NamedTuple):

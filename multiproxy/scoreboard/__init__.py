@@ -6,7 +6,7 @@ from multiproxy.scoreboard.keys import KeyUsage
 from multiproxy.scoreboard.layout import BACKENDS, NO_BACKEND, WORKERS
 from multiproxy.scoreboard.live import BAR_NS, BARS, LiveTable, Phase, Running
 from multiproxy.scoreboard.load import Load
-from multiproxy.scoreboard.ring import UNKNOWN, Finished, Ring
+from multiproxy.scoreboard.ring import NO_CHOICE, TRIES, UNKNOWN, Choice, Finished, Ring, Try
 from multiproxy.scoreboard.workers import WorkerRow, WorkerRows, WorkerState
 
 __all__ = [
@@ -14,19 +14,23 @@ __all__ = [
     "BARS",
     "BAR_NS",
     "NO_BACKEND",
+    "NO_CHOICE",
+    "TRIES",
     "UNKNOWN",
     "WORKERS",
     "BackendBoard",
     "BackendRow",
     "BackendState",
+    "Choice",
     "Finished",
+    "KeyUsage",
     "LiveTable",
     "Load",
     "Phase",
-    "KeyUsage",
     "Ring",
     "Running",
     "Scoreboard",
+    "Try",
     "WorkerRow",
     "WorkerRows",
     "WorkerState",

@@ -88,7 +88,7 @@ FACTS = _after(BACKEND, "facts", "the supervisor", BACKENDS, LINE + FACTS_SIZE)
 LIVE_ROW_SIZE = 7 * LINE
 LIVE = _after(FACTS, "live", "worker i" + _DEAD, WORKERS, LINE + LIVE_ROWS * LIVE_ROW_SIZE)
 # ring: RING_RECORDS records per worker behind one line with the count of published ones
-RECORD_SIZE = 8 * LINE
+RECORD_SIZE = 11 * LINE
 RING = _after(LIVE, "ring", "worker i", WORKERS, LINE + RING_RECORDS * RECORD_SIZE)
 
 # key: what each key has used, [worker][key]

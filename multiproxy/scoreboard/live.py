@@ -47,6 +47,7 @@ class Running:
     prompt_total: int = 0  # return_progress of the prefill; 0 when unknown
     prompt_cached: int = 0
     prompt_processed: int = 0
+    attempts: int = 0
     tokens: int = 0  # so far; written by ``count`` only
     bars: bytes = b""  # tokens per BAR_NS, oldest first; written by ``count`` only
     bar_at: int = 0  # number of the newest bar: monotonic ns // BAR_NS
@@ -57,7 +58,7 @@ _SEQUENCE = 0
 _TOKENS = 8
 _BAR_AT = 12
 _BARS = 16
-_MOVING = struct.Struct("=IiQIII")
+_MOVING = struct.Struct("=IiQIIII")
 _MOVING_AT = 80
 _FIXED = struct.Struct("=QQ?12s24s12s64s64s32s48s")
 _FIXED_AT = 112
@@ -194,11 +195,11 @@ class LiveTable:
     def _pack_moving(self, at: int, row: Running) -> None:
         _MOVING.pack_into(
             self._bytes, at + _MOVING_AT, row.phase, row.backend, row.phase_since_ns,
-            row.prompt_total, row.prompt_cached, row.prompt_processed,
+            row.prompt_total, row.prompt_cached, row.prompt_processed, row.attempts,
         )  # fmt: skip
 
     def _read(self, at: int) -> Running:
-        phase, backend, since, total, cached, processed = _MOVING.unpack_from(
+        phase, backend, since, total, cached, processed, attempts = _MOVING.unpack_from(
             self._bytes, at + _MOVING_AT
         )
         unix, started, stream, *texts = _FIXED.unpack_from(self._bytes, at + _FIXED_AT)
@@ -208,7 +209,7 @@ class LiveTable:
         oldest = (newest + 1) % BARS
         return Running(
             request_id, Phase(phase), since, unix, started, endpoint, dialect, stream, asked,
-            served, key, client, backend, total, cached, processed,
+            served, key, client, backend, total, cached, processed, attempts,
             tokens=self._words[(at + _TOKENS) // 4],
             bars=bars[oldest:] + bars[:oldest], bar_at=newest,
         )  # fmt: skip

@@ -8,12 +8,44 @@ A writer that dies inside a record never publishes it; its successor writes over
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from multiproxy.scoreboard import layout
 
 UNKNOWN = -1  # a duration or token count that never came
+
+TRIES = 3  # failed attempts a record has room for; the last attempt is the record itself
+_TICK_NS = 10_000  # their times: 32 bits of 10 us are 11.9 hours
+
+
+class Choice(NamedTuple):
+    """Why an attempt's backend was chosen: ``reason`` is a ``routing.placement.Reason``.
+
+    ``busy`` of ``slots`` (0: no bound known) were taken there before; of ``candidates``
+    backends that have the model ``ready`` could have been chosen.
+    """
+
+    reason: int = 0
+    busy: int = 0
+    slots: int = 0
+    ready: int = 0
+    candidates: int = 0
+
+
+NO_CHOICE = Choice()
+
+
+class Try(NamedTuple):
+    """A failed attempt after which another one followed; times as in ``Finished``."""
+
+    backend: int
+    choice: Choice
+    error: str  # 24 bytes: ProxyError.code
+    chosen_ns: int
+    sent_ns: int  # UNKNOWN when it could not even connect
+    ended_ns: int
 
 
 @dataclass(slots=True)
@@ -50,26 +82,46 @@ class Finished:
     output_tokens: int = UNKNOWN
     bytes_in: int = 0
     bytes_out: int = 0
+    chosen_ns: int = UNKNOWN  # the last attempt got its slot
+    choice: Choice = NO_CHOICE  # of the last attempt
+    tries: tuple[Try, ...] = ()  # the attempts before it, the first TRIES of them
 
 
-# number, numbers, texts, number; native order, no padding, filled up to RECORD_SIZE
-_RECORD = struct.Struct("=Q ?HhHQ6q3iQQ 12s24s12s2s32s64s64s32s48s64s16s Q")
-assert _RECORD.size <= layout.RECORD_SIZE, _RECORD.size
+# number, numbers, texts, choice, number of tries, number; then the tries, which most records
+# have none of. Native order, no padding.
+_RECORD = struct.Struct("=Q ?HhHQ6q3iQQq 12s24s12s2s32s64s64s32s48s64s16s B4IB Q")
+_TRY = struct.Struct("=h B4I 3I 24s")
+assert _RECORD.size + TRIES * _TRY.size <= layout.RECORD_SIZE, _RECORD.size
 
 
 def _pack(memory: "memoryview[int]", at: int, number: int, r: Finished) -> None:
+    for number_of_try, each in enumerate(r.tries):
+        _TRY.pack_into(
+            memory, at + _RECORD.size + number_of_try * _TRY.size,
+            each.backend, *each.choice, _ticks(each.chosen_ns), _ticks(each.sent_ns),
+            _ticks(each.ended_ns), each.error.encode("ascii", "replace"),
+        )  # fmt: skip
     _RECORD.pack_into(
         memory, at, number,
         r.stream, r.status, r.backend, r.attempts, r.started_unix_ns,
         r.queue_ns, r.connect_ns, r.prefill_ns, r.first_event_ns, r.last_event_ns, r.total_ns,
-        r.prompt_tokens, r.cached_tokens, r.output_tokens, r.bytes_in, r.bytes_out,
+        r.prompt_tokens, r.cached_tokens, r.output_tokens, r.bytes_in, r.bytes_out, r.chosen_ns,
         r.request_id.encode("ascii"), r.endpoint.encode("ascii"), r.dialect.encode("ascii"),
         r.termination.encode("ascii"), r.error.encode("utf-8", "replace"),
         r.model_asked.encode("utf-8", "replace"), r.model_served.encode("utf-8", "replace"),
         r.key.encode("utf-8", "replace"), r.client.encode("utf-8", "replace"),
         r.user_agent.encode("utf-8", "replace"), r.finish_reason.encode("utf-8", "replace"),
-        number,
+        *r.choice, len(r.tries), number,
     )  # fmt: skip
+
+
+def _ticks(nanoseconds: int) -> int:
+    """0 is UNKNOWN."""
+    return 0 if nanoseconds < 0 else min(nanoseconds // _TICK_NS + 1, 0xFFFF_FFFF)
+
+
+def _nanoseconds(ticks: int) -> int:
+    return (ticks - 1) * _TICK_NS if ticks else UNKNOWN
 
 
 def text(field: bytes) -> str:
@@ -77,16 +129,25 @@ def text(field: bytes) -> str:
     return field.rstrip(b"\0").decode("utf-8", "ignore")
 
 
-def _unpack(fields: tuple[Any, ...]) -> Finished:
-    stream, status, backend, attempts, started, *numbers = fields[1:17]
-    texts = [text(field) for field in fields[17:28]]
+def _unpack(copy: bytes, fields: tuple[Any, ...]) -> Finished:
+    stream, status, backend, attempts, started, *numbers = fields[1:18]
+    texts = [text(field) for field in fields[18:29]]
     request_id, endpoint, dialect, termination, error, asked, served, key, client, agent, reason = (
         texts
     )
     return Finished(
         request_id, endpoint, dialect, stream, status, termination, error, asked, served,
         backend, attempts, key, client, agent, reason, started, *numbers,
+        Choice(*fields[29:34]), tuple(_unpack_tries(copy, fields[34])),
     )  # fmt: skip
+
+
+def _unpack_tries(copy: bytes, count: int) -> Iterator[Try]:
+    for number in range(count):
+        fields = _TRY.unpack_from(copy, _RECORD.size + number * _TRY.size)
+        backend, *choice, chosen, sent, ended, error = fields
+        times = map(_nanoseconds, (chosen, sent, ended))
+        yield Try(backend, Choice(*choice), text(error), *times)
 
 
 class Ring:
@@ -126,12 +187,13 @@ class Ring:
         # Whoever wrote meanwhile may be inside record `now`, in the slot of this one:
         torn_until = self._published[0] - layout.RING_RECORDS
         records = [
-            _unpack(fields)
-            for number, fields in copies
+            _unpack(copy, fields)
+            for number, copy in copies
+            for fields in (_RECORD.unpack_from(copy),)
             if number > torn_until and fields[0] == fields[-1] == number + 1
         ]
         return records, last, max(0, last - cursor) - len(records)
 
-    def _copy(self, number: int) -> tuple[Any, ...]:
+    def _copy(self, number: int) -> bytes:
         at = self._start + number % layout.RING_RECORDS * layout.RECORD_SIZE
-        return _RECORD.unpack_from(self._memory, at)
+        return bytes(self._memory[at : at + layout.RECORD_SIZE])

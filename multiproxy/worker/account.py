@@ -9,7 +9,17 @@ from typing import Any
 
 from multiproxy.dialects.events import Progress, Usage
 from multiproxy.errors import ProxyError
-from multiproxy.scoreboard import NO_BACKEND, UNKNOWN, Finished, LiveTable, Phase, Running
+from multiproxy.scoreboard import (
+    NO_BACKEND,
+    TRIES,
+    UNKNOWN,
+    Choice,
+    Finished,
+    LiveTable,
+    Phase,
+    Running,
+    Try,
+)
 
 CLIENT_GONE = 499  # nginx's status for it; never sent
 _LETTER = {
@@ -65,10 +75,25 @@ class Account:
             if self._row is not None:
                 self._table.write(self._row, self.live)
 
-    def chosen(self, backend: int) -> None:
-        """Note the backend of a new attempt."""
-        self.record.attempts += 1
-        self.record.backend = self.live.backend = backend
+    def chosen(self, backend: int, choice: Choice) -> None:
+        """Note the backend of a new attempt, and why it is this one."""
+        record = self.record
+        record.attempts += 1
+        self.live.attempts = record.attempts
+        record.backend = self.live.backend = backend
+        record.choice = choice
+        record.connect_ns = UNKNOWN
+
+    def retried(self, error: ProxyError) -> None:
+        """Note that the attempt failed and another may follow."""
+        record = self.record
+        if len(record.tries) < TRIES:
+            now = time.monotonic_ns() - self.live.started_ns
+            failed = Try(
+                record.backend, record.choice, error.code or "", record.chosen_ns,
+                record.connect_ns, now,
+            )  # fmt: skip
+            record.tries += (failed,)
 
     def enter(self, phase: Phase) -> None:
         """Stamp a phase."""
@@ -78,6 +103,7 @@ class Account:
             self._queued_at = now
         elif live.phase is Phase.QUEUED:
             record.queue_ns = max(0, record.queue_ns) + now - self._queued_at
+            record.chosen_ns = now - live.started_ns
         if phase is Phase.PREFILL:
             record.connect_ns = now - live.started_ns
         elif phase is Phase.DECODING:

@@ -30,6 +30,7 @@ from multiproxy.worker import counting, endpoints, local, understanding
 from multiproxy.worker.account import Account
 from multiproxy.worker.attempt import Attempt
 from multiproxy.worker.endpoints import Endpoint, Kind
+from multiproxy.worker.placer import Lease
 from multiproxy.worker.relay import Downstream, Relay
 from multiproxy.worker.watch import Watch
 
@@ -155,24 +156,28 @@ class Exchange:
                 self._account.live.phase = failed_in  # nobody waited: nobody is left to try
                 raise failure from None
             try:
-                await self._try(endpoint, job, route, lease.backend)
+                await self._try(endpoint, job, route, lease)
                 return
             except ProxyError as error:
                 committed = self._attempt is not None and self._attempt.committed
+                if job.stream and not committed:  # what this attempt said was never sent
+                    self._translator = job.translator(self._translator)
                 if committed or not job.amend(error):
                     if committed or not isinstance(error, BackendError) or not error.retryable:
                         raise
                     self._worker.placer.failed(lease.backend)
                     tried.add(lease.backend)
                     failure, failed_in = error, self._account.live.phase
+                self._account.retried(error)
             finally:
                 lease.release()
         assert failure is not None
         raise failure
 
-    async def _try(self, endpoint: Endpoint, job: Job, route: Route, backend: int) -> None:
+    async def _try(self, endpoint: Endpoint, job: Job, route: Route, lease: Lease) -> None:
         """Send the request to one backend and hand its answer to the client."""
-        self._account.chosen(backend)
+        backend = lease.backend
+        self._account.chosen(backend, lease.choice)
         head, body = self._encode(endpoint, job, route, backend)
         self._translator = job.translator(self._translator)
         self._attempt = Attempt(

@@ -8,14 +8,14 @@ on every path, so that no other choice is made from a stale number.
 import asyncio
 import random
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from multiproxy.errors import NoBackend, Overloaded
-from multiproxy.routing.placement import Candidate, choose
+from multiproxy.routing.placement import Candidate, Reason, choose
 from multiproxy.routing.queue import Queue
 from multiproxy.routing.table import Route
-from multiproxy.scoreboard import BackendState, Scoreboard
+from multiproxy.scoreboard import NO_CHOICE, BackendState, Choice, Scoreboard
 
 # Slots that other workers free are found by looking; our own wake the queue at once.
 POLL_S = 0.005
@@ -28,11 +28,12 @@ _COMING = (BackendState.UNCHECKED, BackendState.LOADING)
 class Lease:
     """One request's place at one backend; given back exactly once."""
 
-    __slots__ = ("_placer", "backend")
+    __slots__ = ("_placer", "backend", "choice")
 
-    def __init__(self, placer: "Placer", backend: int) -> None:
+    def __init__(self, placer: "Placer", backend: int, choice: Choice = NO_CHOICE) -> None:
         self._placer: Placer | None = placer
         self.backend = backend
+        self.choice = choice  # why it is this one
 
     def release(self) -> None:
         """Give the place back. Idempotent."""
@@ -157,12 +158,13 @@ class Placer:
             for index in route.candidates
             if index not in tried and self._board.backends.state(index) in _READY
         ]
-        trusted = [index for index in ready if not self._is_suspect(index)]
-        backend = choose(map(self._candidate, trusted or ready), self._chance)
+        trusted = [index for index in ready if not self._is_suspect(index)] or ready
+        candidates = [self._candidate(index) for index in trusted]
+        backend = choose(candidates, self._chance)
         if backend is None:
             return None
         self._board.load.add(self._worker, backend, +1)
-        return Lease(self, backend)
+        return Lease(self, backend, _why(backend, candidates, len(route.candidates)))
 
     def _candidate(self, index: int) -> Candidate:
         return Candidate(
@@ -200,3 +202,13 @@ class Placer:
         if len(self._queue):
             self.wake()
             self._schedule_poll()
+
+
+def _why(backend: int, ready: Sequence[Candidate], candidates: int) -> Choice:
+    """What to tell of a choice among ``ready``, of ``candidates`` that have the model."""
+    if len(ready) > 1:
+        reason = Reason.LEAST_BUSY
+    else:
+        reason = Reason.ONLY_READY if candidates > 1 else Reason.ONLY_CANDIDATE
+    chosen = next(each for each in ready if each.backend == backend)
+    return Choice(reason, chosen.in_flight, chosen.slots, len(ready), candidates)

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from multiproxy.scoreboard import UNKNOWN, Finished, Scoreboard, layout
+from multiproxy.scoreboard import TRIES, UNKNOWN, Choice, Finished, Scoreboard, Try, layout
 
 RECORD = Finished(
     request_id="9f2c60abcdef",
@@ -34,6 +34,9 @@ RECORD = Finished(
     output_tokens=402,
     bytes_in=9_000,
     bytes_out=123_456_789_012,
+    chosen_ns=1_500,
+    choice=Choice(2, 1, 4, 2, 3),
+    tries=(Try(3, Choice(3, 0, 4, 2, 3), "backend_disconnected", 10_000, UNKNOWN, 1_800_000_000),),
 )
 
 
@@ -54,6 +57,15 @@ def test_a_record_comes_back_as_it_went_in(board):
     assert ring.read(0) == ([RECORD], 1, 0)
     assert ring.read(1) == ([], 1, 0)
     assert board.ring(1).read(0) == ([], 0, 0)
+
+
+def test_times_of_tries_are_kept_to_ten_microseconds_and_a_late_one_is_the_latest(board):
+    choice = Choice(255, 2**32 - 1, 2**32 - 1, 2**32 - 1, 2**32 - 1)
+    tries = tuple(Try(255, choice, "x" * 30, n, UNKNOWN, 10**15) for n in range(TRIES))
+    board.ring(0).append(dataclasses.replace(RECORD, tries=tries))
+    read = board.ring(0).read(0)[0][0].tries
+    latest = (2**32 - 2) * 10_000  # 11.9 hours
+    assert read == (Try(255, choice, "x" * 24, 0, UNKNOWN, latest),) * TRIES
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,16 @@ import pytest
 
 from multiproxy.dialects.events import Progress, Usage
 from multiproxy.errors import BackendDied, NoBackend, UnknownModel
-from multiproxy.scoreboard import NO_BACKEND, UNKNOWN, Phase, Scoreboard
+from multiproxy.scoreboard import (
+    NO_BACKEND,
+    NO_CHOICE,
+    TRIES,
+    UNKNOWN,
+    Choice,
+    Phase,
+    Scoreboard,
+    Try,
+)
 from multiproxy.worker.account import Account
 
 
@@ -28,11 +37,11 @@ def test_an_exchange_is_in_the_live_table_from_its_first_show_to_its_end(board):
     assert (running.request_id, running.endpoint, running.model_asked, running.model_served) == (
         "0123456789ab", "chat", "gpt-4o", "demo",
     )  # fmt: skip
-    account.chosen(3)
+    account.chosen(3, NO_CHOICE)
     account.enter(Phase.PREFILL)
     account.show()
     (running,) = board.live[0].rows()
-    assert (running.phase, running.backend) == (Phase.PREFILL, 3)
+    assert (running.phase, running.backend, running.attempts) == (Phase.PREFILL, 3, 1)
     account.close(None, 0, None, b"")
     assert board.live[0].rows() == []
 
@@ -135,3 +144,34 @@ def test_progress_is_a_sign_of_life_and_is_shown(board):
     assert account.count(0, progress, 2) is False
     (row,) = board.live[0].rows()
     assert (row.prompt_total, row.prompt_cached, row.prompt_processed) == (100, 40, 60)
+
+
+def test_a_failed_attempt_is_kept_beside_the_one_that_followed(board, monkeypatch):
+    from multiproxy.worker import account as account_module
+
+    clock = iter(range(1000, 100_000, 1000))
+    monkeypatch.setattr(account_module.time, "monotonic_ns", lambda: next(clock))
+    first, second = Choice(3, 1, 4, 2, 3), Choice(2, 0, 4, 1, 3)
+    account = opened(board)  # 1000
+    account.enter(Phase.QUEUED)  # 2000
+    account.chosen(5, first)
+    account.enter(Phase.CONNECTING)  # 3000
+    account.enter(Phase.PREFILL)  # 4000
+    account.retried(BackendDied(""))  # 5000
+    account.enter(Phase.QUEUED)  # 6000
+    account.chosen(6, second)
+    account.enter(Phase.CONNECTING)  # 7000
+    record = account.close(None, 0, None, b"")
+    assert record.tries == (Try(5, first, "backend_disconnected", 2000, 3000, 4000),)
+    assert (record.backend, record.choice, record.chosen_ns) == (6, second, 6000)
+    assert record.connect_ns == UNKNOWN  # the first attempt's is not the second's
+
+
+def test_only_the_first_failed_attempts_are_kept(board):
+    account = opened(board)
+    for backend in range(TRIES + 3):
+        account.chosen(backend, NO_CHOICE)
+        account.retried(BackendDied(""))
+    record = account.close(None, 0, None, b"")
+    assert [each.backend for each in record.tries] == list(range(TRIES))
+    assert record.attempts == TRIES + 3

@@ -6,8 +6,9 @@ import pytest
 from worker.workplace import row
 
 from multiproxy.errors import NoBackend, Overloaded
+from multiproxy.routing.placement import Reason
 from multiproxy.routing.table import Route
-from multiproxy.scoreboard import BackendState, Scoreboard
+from multiproxy.scoreboard import BackendState, Choice, Scoreboard
 from multiproxy.worker.placer import Placer
 
 DEMO = Route("demo", (0, 1))
@@ -222,3 +223,15 @@ async def test_who_waits_for_another_backend_does_not_hold_up_those_behind_it():
     assert not picky.done()
     leases[1].release()
     assert (await picky).backend == 1
+
+
+async def test_a_lease_tells_why_its_backend_was_chosen():
+    desk = Desk(slots=4)
+    desk.board.load.add(7, 0, 3)
+    desk.board.load.add(7, 1, 1)
+    least_busy = await desk.placer.place(DEMO, ())
+    assert (least_busy.backend, least_busy.choice) == (1, Choice(Reason.LEAST_BUSY, 1, 4, 2, 2))
+    failover = await desk.placer.place(DEMO, (1,))
+    assert (failover.backend, failover.choice) == (0, Choice(Reason.ONLY_READY, 3, 4, 1, 2))
+    only = await desk.placer.place(Route("demo", (1,)), ())
+    assert only.choice == Choice(Reason.ONLY_CANDIDATE, 2, 4, 1, 1)
