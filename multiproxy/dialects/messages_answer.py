@@ -85,7 +85,6 @@ class MessagesAnswer(EventTranslator):
         self._turn = turn
         self._request_id = options["request_id"]
         self._max_answer_size = max_answer_size
-        self._has_begun: bool = last._has_begun if last else False
         self._ids = CallIds(random, turn.taken_ids)
         self._calls = CallTable()
         self._block = Block.NONE
@@ -99,10 +98,6 @@ class MessagesAnswer(EventTranslator):
         self._output_size = 0  # characters of the answer, for an estimate
 
     # -- what subclasses write ------------------------------------------------------------
-
-    @abstractmethod
-    def _begin(self) -> None:
-        """The message starts; called once per answer, failover included."""
 
     @abstractmethod
     def _start(self, block: Block, call_id: str, name: str) -> None:
@@ -123,9 +118,6 @@ class MessagesAnswer(EventTranslator):
     # -- events ----------------------------------------------------------------------------
 
     def _on(self, event: Event) -> None:  # per piece
-        if not self._has_begun:
-            self._has_begun = True
-            self._begin()
         if not self._queue and type(event) is _PLAIN.get(self._block):
             self._output_size += len(event.text)
             self._delta(event.text)

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from typing import Unpack
 
 import orjson
 
 from multiproxy.dialects.errors import messages_tail
-from multiproxy.dialects.messages_answer import Block, MessagesAnswer
+from multiproxy.dialects.messages_answer import AnswerOptions, Block, MessagesAnswer
+from multiproxy.dialects.messages_turn import MessagesTurn
 from multiproxy.errors import ProxyError
 
 _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
@@ -27,13 +29,28 @@ _SIGNATURE = b'{"type":"signature_delta","signature":'
 class MessagesEmitter(MessagesAnswer):
     """A Messages stream: whole events, each with every field that the SDKs' types require."""
 
+    def __init__(self, turn: MessagesTurn, **more: Unpack[AnswerOptions]) -> None:
+        super().__init__(turn, **more)
+        last = more.get("resume_from")
+        self.opened = last is not None and last.opened
+        self._opening = b""  # once there is content
+
+    def open(self) -> bytes:
+        """``message_start``, with the prompt's size if it was known before the content."""
+        if self.opened:
+            return b""
+        self.opened = True
+        return self._opening or self._message_start()
+
     def fail(self, error: ProxyError) -> bytes:
         return messages_tail(error, self._request_id)
 
     def keep_alive(self) -> bytes:
-        return _PING if self._has_begun else _COMMENT
+        if self.opened or self.events or self.progress is not None:
+            return self.open() + _PING
+        return _COMMENT
 
-    def _begin(self) -> None:
+    def _message_start(self) -> bytes:
         message: dict[str, object] = {
             "id": self.message_id,
             "type": "message",
@@ -44,10 +61,12 @@ class MessagesEmitter(MessagesAnswer):
             "stop_sequence": None,
             "usage": self._start_usage(),
         }
-        self._event(b"message_start", {"type": "message_start", "message": message})
+        return _event(b"message_start", {"type": "message_start", "message": message})
 
     def _start(self, block: Block, call_id: str, name: str) -> None:
-        self.started = True
+        if not self.started:
+            self.started = True
+            self._opening = self._message_start()
         content: dict[str, object]
         if block is Block.TEXT:
             content = {"type": "text", "text": ""}
@@ -62,7 +81,7 @@ class MessagesEmitter(MessagesAnswer):
             "index": self._index,
             "content_block": content,
         }
-        self._event(b"content_block_start", start)
+        self._out.append(_event(b"content_block_start", start))
 
     def _delta(self, text: str) -> None:  # per piece
         if self._block is Block.THINKING:
@@ -73,17 +92,21 @@ class MessagesEmitter(MessagesAnswer):
         if self._block is Block.THINKING:
             signature = orjson.dumps(f"mp1.n.{self._signature.hexdigest()}")
             self._out.append(_DELTA % (self._index, _SIGNATURE) + signature + _DELTA_END)
-        self._event(b"content_block_stop", {"type": "content_block_stop", "index": self._index})
+        self._out.append(
+            _event(b"content_block_stop", {"type": "content_block_stop", "index": self._index})
+        )
 
     def _finish(self) -> None:
+        self._opening = self._opening or self._message_start()
         reason, sequence = self._stop_reason()
         delta: dict[str, object] = {
             "type": "message_delta",
             "delta": {"stop_reason": reason, "stop_sequence": sequence},
             "usage": self._final_usage(),
         }
-        self._event(b"message_delta", delta)
+        self._out.append(_event(b"message_delta", delta))
         self._out.append(_STOP)
 
-    def _event(self, name: bytes, data: Mapping[str, object]) -> None:
-        self._out.append(b"event: " + name + b"\ndata: " + orjson.dumps(data) + b"\n\n")
+
+def _event(name: bytes, data: Mapping[str, object]) -> bytes:
+    return b"event: " + name + b"\ndata: " + orjson.dumps(data) + b"\n\n"

@@ -28,9 +28,6 @@ class MessagesFold(MessagesAnswer):
     def keep_alive(self) -> bytes:
         return b""
 
-    def _begin(self) -> None:
-        pass
-
     def _start(self, block: Block, call_id: str, name: str) -> None:
         self._parts: list[str] = []
         self._call_id, self._name = call_id, name

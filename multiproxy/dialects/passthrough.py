@@ -53,6 +53,7 @@ class Passthrough:
         strips_progress: bool = False,
         max_event_size: int = 4 << 20,
     ) -> None:
+        self.opened = False
         self.started = False
         self.finished = False
         self.failure: ProxyError | None = None

@@ -18,6 +18,7 @@ from multiproxy.dialects.responses_output import (
 from multiproxy.dialects.responses_request import ResponsesTurn
 
 _DONE = b"data: [DONE]\n\n"
+_IN_PROGRESS = b"response.in_progress"
 # Above this the tools are repeated at the end only: keep-alives carry the whole object.
 _MAX_EARLY_TOOLS = 16 << 10  # bytes of JSON
 
@@ -60,20 +61,29 @@ class ResponsesEmitter(ResponsesAnswer):
             max_event_size=max_event_size,
             max_answer_size=max_answer_size,
         )
-        self._sequence: int = resume_from._sequence if resume_from else 0  # of the next event
+        self.opened = resume_from is not None and resume_from.opened
+        # The number of the first event of content; 0 and 1 are the opening's.
+        self._first: int = resume_from._first if resume_from else 2
+        self._sequence = self._first  # of the next event
         self._early: bytes = resume_from._early if resume_from else self._early_response()
         self._prefix = b""  # of the next delta of the open part
         self._call_prefixes: dict[int, bytes] = {}  # by output index
 
     def open(self) -> bytes:
-        """``response.created`` and ``response.in_progress``; nothing when they were sent."""
-        if self._sequence:
+        """``response.created`` and ``response.in_progress``."""
+        if self.opened:
             return b""
-        return self._lifecycle(b"response.created") + self._lifecycle(b"response.in_progress")
+        self.opened = True
+        return self._lifecycle(b"response.created", 0) + self._lifecycle(_IN_PROGRESS, 1)
 
     def keep_alive(self) -> bytes:
         """A real event: Codex's idle timer does not see comments."""
-        return self.open() or self._lifecycle(b"response.in_progress")
+        if not self.opened:
+            return self.open()
+        self._sequence += 1
+        if not self.started:
+            self._first = self._sequence
+        return self._lifecycle(_IN_PROGRESS, self._sequence - 1)
 
     def fail(self, error: e.ProxyError) -> bytes:
         """``response.failed``, then ``error``: typed clients read the one, the SDKs' loops only
@@ -89,12 +99,7 @@ class ResponsesEmitter(ResponsesAnswer):
         out, self._out = b"".join(self._out), []
         return head + out + _DONE
 
-    def _begin(self) -> None:
-        if not self._sequence:
-            self._out.append(self.open())
-
     def added(self, index: int, item: Object) -> None:
-        self._begin()
         self.started = True
         self._event(b"response.output_item.added", {"output_index": index, "item": item})
 
@@ -152,7 +157,6 @@ class ResponsesEmitter(ResponsesAnswer):
         self._event(_call_event(item) + b".done", whole)
 
     def _finish(self, response: Object) -> None:
-        self._begin()
         self._event(b"response." + response["status"].encode(), {"response": response})
         self._out.append(_DONE)
 
@@ -161,11 +165,8 @@ class ResponsesEmitter(ResponsesAnswer):
         self._sequence += 1
         self._out.append(b"event: " + name + b"\ndata: " + orjson.dumps(data) + b"\n\n")
 
-    def _lifecycle(self, name: bytes) -> bytes:
-        head = _HEAD % (name, name)
-        out = head + b'"sequence_number":%d,"response":' % self._sequence + self._early
-        self._sequence += 1
-        return out
+    def _lifecycle(self, name: bytes, number: int) -> bytes:
+        return _HEAD % (name, name) + b'"sequence_number":%d,"response":' % number + self._early
 
     def _early_response(self) -> bytes:
         """The object of the events before the end, with the end of their data and event."""

@@ -26,6 +26,7 @@ class Translator(Protocol):
     is complete and nothing before.
     """
 
+    opened: bool  # ``open`` gave something: what comes next has to go on from there
     started: bool  # content was given out: from here on no other backend can take over
     finished: bool  # the success tail was given out
     failure: ProxyError | None  # the backend's answer failed: retry, or tell it with fail()
@@ -35,7 +36,11 @@ class Translator(Protocol):
     finish_reason: str | None  # once set, the end follows within seconds: call eof() then
 
     def open(self) -> bytes:
-        """What the client gets first, at the commit; may be empty."""
+        """What must go to the client before anything that ``feed`` gave; empty the second time.
+
+        It is asked for when the client really gets it: what an attempt that failed before
+        its content had said is never sent, and the next one has to begin anew.
+        """
 
     def feed(self, piece: bytes) -> bytes:
         """A piece of the backend's body, cut anywhere -> bytes for the client."""
@@ -47,7 +52,9 @@ class Translator(Protocol):
         """The tail that tells ``error``; for a fold the body of an error answer."""
 
     def keep_alive(self) -> bytes:
-        """What the client may get at any time between events; empty for a fold."""
+        """What the client may get at any time between events, with the opening if need be;
+        empty for a fold.
+        """
 
 
 class EventTranslator(ABC):
@@ -57,6 +64,7 @@ class EventTranslator(ABC):
     """
 
     def __init__(self, reader: ChatReader) -> None:
+        self.opened = False
         self.started = False
         self.finished = False
         self.failure: ProxyError | None = None

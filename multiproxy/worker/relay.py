@@ -173,8 +173,7 @@ class Relay:
         self.committed = True
         self._on_commit()
         held, self._held = self._held, b""
-        opening = b"" if self._downstream.is_open else self._translator.open()
-        self._downstream.write(opening + held + more)
+        self._downstream.write(self._translator.open() + held + more)
 
     def _collect(self, payload: bytes) -> None:
         self._size += len(payload)

@@ -71,7 +71,6 @@ class Watch:
             self._bytes_out = downstream.bytes_out
             self._told_at = now
         elif now - self._told_at >= self._timeouts.comment:
-            opening = b"" if downstream.is_open else translator.open()
-            downstream.write(opening + translator.keep_alive())
+            downstream.write(translator.keep_alive())
             self._bytes_out = downstream.bytes_out
             self._told_at = now

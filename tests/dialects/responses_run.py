@@ -36,11 +36,17 @@ def fold(a_turn: ResponsesTurn | None = None, **options: Any) -> ResponsesFold:
 
 def run(translator: ResponsesAnswer, pieces: Iterable[bytes]) -> bytes:
     """Everything the client gets, as the worker would ask for it."""
-    out = [translator.open()]
+    out = []
+
+    def give(data: bytes) -> None:
+        if translator.started or translator.finished:
+            out.append(translator.open())
+        out.append(data)
+
     for piece in pieces:
-        out.append(translator.feed(piece))
+        give(translator.feed(piece))
     if not translator.finished and translator.failure is None:
-        out.append(translator.eof())
+        give(translator.eof())
     if translator.failure is not None:
         out.append(translator.fail(translator.failure))
     return b"".join(out)

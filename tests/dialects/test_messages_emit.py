@@ -20,6 +20,7 @@ from dialects.messages_run import HIDES, both, emitter, failure, numbers, run, s
 from multiproxy.errors import BackendDied, BackendError, BackendProtocolError, ContextExceeded
 
 END = usage() + DONE
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
 
 def test_text_is_told_event_by_event() -> None:
@@ -48,8 +49,11 @@ def test_text_is_told_event_by_event() -> None:
 def test_reasoning_that_was_not_asked_for_is_hidden_but_pings_go_on() -> None:
     translator = emitter(HIDES)
     assert translator.keep_alive() == b": keep-alive\n\n"
-    assert check(translator.feed(ROLE + reasoning("a"))).names == ["message_start"]
-    assert translator.keep_alive() == b'event: ping\ndata: {"type":"ping"}\n\n'
+    assert translator.feed(ROLE + reasoning("a")) == b""
+    begun = translator.keep_alive()
+    assert check(begun).names == ["message_start"]
+    assert begun.endswith(PING)
+    assert translator.keep_alive() == PING and translator.open() == b""
     assert not translator.started and translator.events == 1
     answer = both(ROLE + reasoning("a") + text("b") + finish() + END, HIDES)
     assert said(answer) == [("text", "b")]
@@ -137,13 +141,29 @@ def test_after_a_finish_the_worker_may_end_the_wait() -> None:
 
 def test_another_backend_may_take_over_before_content() -> None:
     first = emitter()
-    out = first.feed(progress(100, 40, 50)) + first.eof()
+    assert first.feed(progress(100, 40, 50)) + first.eof() == b""
     assert isinstance(first.failure, BackendDied) and not first.started
     second = emitter(resume_from=first)
-    out += run(second, [progress(90, 0, 90) + text("b") + finish() + usage(90, 0, 1) + DONE])
+    out = run(second, [progress(90, 0, 90) + text("b") + finish() + usage(90, 0, 1) + DONE])
     answer = check(out)
     assert said(answer) == [("text", "b")] and numbers(answer) == (90, 0, 1)
     assert second.message_id == first.message_id
+
+
+def test_a_message_that_a_sign_of_life_began_goes_on_at_another_backend() -> None:
+    first = emitter()
+    out = first.feed(progress(100, 40, 50)) + first.keep_alive() + first.eof()
+    out += run(emitter(resume_from=first), [text("b") + finish() + usage(90, 0, 1) + DONE])
+    assert check(out).names[:2] == ["message_start", "content_block_start"]
+    assert b'"input_tokens":60,' in out
+
+
+def test_what_failed_together_with_its_content_was_never_begun() -> None:
+    first = emitter()
+    first.feed(text("lost") + ERROR)
+    assert first.failure is not None and first.started
+    out = run(emitter(resume_from=first), [text("b") + finish() + usage() + DONE])
+    assert check(out).names[:2] == ["message_start", "content_block_start"]
 
 
 def test_content_commits_the_answer() -> None:
@@ -156,7 +176,7 @@ def test_content_commits_the_answer() -> None:
 
 def test_a_long_argument_in_single_characters_takes_linear_time() -> None:
     translator = emitter()
-    out = [translator.feed(ROLE + call(0, "c0", "f", '{"x":"'))]
+    out = [translator.open(), translator.feed(ROLE + call(0, "c0", "f", '{"x":"'))]
     piece = call(0, arguments="a")
     out += [translator.feed(piece) for _ in range(100_000)]
     out.append(translator.feed(call(0, arguments='"}') + finish("tool_calls") + END))

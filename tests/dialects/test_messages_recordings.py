@@ -69,13 +69,13 @@ def test_an_overflow_in_the_middle_of_a_stream_is_told_as_such() -> None:
     assert error is not None and error["message"].startswith("prompt is too long: ")
 
 
-def test_progress_starts_the_message_before_the_first_token() -> None:
+def test_progress_tells_the_start_of_the_message_how_long_its_prompt_is() -> None:
     stream = recordings.body("chat.stream.return_progress")
     translator = emitter(THINKS)
-    out = translator.feed(stream[: stream.index(b'"content":"')])
+    assert translator.feed(stream[: stream.index(b'"content":"')]) == b""
     progress = translator.progress
     assert progress is not None and not translator.started
-    assert b'"input_tokens":%d,' % (progress.total - progress.cache) in out
+    assert b'"input_tokens":%d,' % (progress.total - progress.cache) in translator.open()
 
 
 def test_the_name_of_a_stop_word_is_found_among_the_verbose_members() -> None:

@@ -66,9 +66,16 @@ def answerer(backend: bytes) -> Callable[[httpx.Request], httpx.Response]:
                 status, headers={"content-type": "application/json"}, content=content
             )
         events = emitter(turn)
-        content = events.keep_alive() + events.feed(backend[: len(backend) // 2])
-        content += events.keep_alive() + events.feed(backend[len(backend) // 2 :])
-        content += b"" if events.finished else events.eof()
+        content = events.keep_alive()
+        for piece in (backend[: len(backend) // 2], backend[len(backend) // 2 :]):
+            told = events.feed(piece)
+            content += (
+                (events.open() if events.started or events.finished else b"")
+                + told
+                + events.keep_alive()
+            )
+        told = b"" if events.finished else events.eof()
+        content += events.open() + told
         content += events.fail(events.failure) if events.failure else b""
         # The ping may stand between any two events, but not inside one: pieces are whole.
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=content)

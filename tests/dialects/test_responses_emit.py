@@ -130,6 +130,18 @@ def test_started_tells_that_content_was_given_out() -> None:
     assert translator.started and translator.events == 2
 
 
-def test_a_whole_stream_fed_without_open_begins_with_created() -> None:
+def test_what_has_to_come_first_is_given_once() -> None:
     translator = emitter()
-    assert check(translator.feed(ROLE + text("a") + finish() + END)).names[:2] == OPENING
+    told = translator.feed(ROLE + text("a") + finish() + END)
+    assert check(translator.open() + told).names[:2] == OPENING
+    assert translator.open() == b""
+
+
+def test_what_failed_together_with_its_content_is_not_counted() -> None:
+    first = emitter()
+    out = first.keep_alive() + first.keep_alive()
+    first.feed(text("lost") + ERROR)
+    assert first.failure is not None and first.started
+    second = emitter(resume_from=first)
+    out += second.open() + second.feed(ROLE + text("a") + finish() + END)
+    assert check(out).names[:4] == [*OPENING, "response.in_progress", "response.output_item.added"]
