@@ -21,9 +21,14 @@ def system_text(system: object, where: str) -> str:
     if system is None:
         return ""
     if isinstance(system, str):
-        line = _BILLING_LINE.match(system)
-        return system[line.end() :] if line else system
+        return without_billing(system)
     if not isinstance(system, list):
         raise wrong_type(where, "a string or a list of blocks")
     texts = [block["text"] for block in system if is_text(block)]
     return "\n\n".join(text for text in texts if text and not text.startswith(_BILLING))
+
+
+def without_billing(text: str) -> str:
+    """A system prompt without Claude Code's line for Anthropic's billing at its head."""
+    line = _BILLING_LINE.match(text)
+    return text[line.end() :] if line else text
