@@ -6,6 +6,7 @@ from multiproxy.scoreboard.keys import KeyUsage
 from multiproxy.scoreboard.layout import BACKENDS, NO_BACKEND, WORKERS
 from multiproxy.scoreboard.live import BAR_NS, BARS, LiveTable, Phase, Running
 from multiproxy.scoreboard.load import Load
+from multiproxy.scoreboard.memory import Memory, Trace
 from multiproxy.scoreboard.ring import NO_CHOICE, TRIES, UNKNOWN, Choice, Finished, Ring, Try
 from multiproxy.scoreboard.workers import WorkerRow, WorkerRows, WorkerState
 
@@ -26,10 +27,12 @@ __all__ = [
     "KeyUsage",
     "LiveTable",
     "Load",
+    "Memory",
     "Phase",
     "Ring",
     "Running",
     "Scoreboard",
+    "Trace",
     "Try",
     "WorkerRow",
     "WorkerRows",

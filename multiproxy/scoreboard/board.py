@@ -11,6 +11,7 @@ from multiproxy.scoreboard.backends import BackendBoard
 from multiproxy.scoreboard.keys import KeyUsage
 from multiproxy.scoreboard.live import LiveTable
 from multiproxy.scoreboard.load import Load
+from multiproxy.scoreboard.memory import Memory
 from multiproxy.scoreboard.ring import Ring
 from multiproxy.scoreboard.workers import WorkerRows
 
@@ -44,6 +45,7 @@ class Scoreboard:
         self.backends = BackendBoard(self._memory)
         self.live = tuple(LiveTable(self._memory, w) for w in range(layout.WORKERS))
         self._rings = tuple(Ring(self._memory, w) for w in range(layout.WORKERS))
+        self.memory = Memory(self._memory[layout.MEMORY.offset : layout.MEMORY.end])
         self.lowest_connections = self.workers.lowest_connections
 
     @classmethod

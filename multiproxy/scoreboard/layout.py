@@ -1,7 +1,8 @@
 """The drawing of the shared memory: every section, its place, its size and its one writer.
 
 One mapping is shared by the supervisor and all workers. Nobody locks: every byte has one
-writer, and readers notice when they read beside a write. Three rules make that work.
+writer (but for ``memory.py``'s hints), and readers notice when they read beside a write. Three
+rules make that work.
 
 *Numbers that stand alone* (states, counters, stamps) are written as one aligned cell of a cast
 ``memoryview``: one machine store, so a reader sees the old or the new number. ``struct.pack_into``
@@ -26,7 +27,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MAGIC = b"MultiPrx"
-VERSION = 2  # raise it with every change below this line
+VERSION = 3  # raise it with every change below this line
 
 WORKERS = 64  # rows, not processes: a draining generation keeps its rows until it has ended
 BACKENDS = 256
@@ -93,13 +94,16 @@ RING = _after(LIVE, "ring", "worker i", WORKERS, LINE + RING_RECORDS * RECORD_SI
 
 # key: what each key has used, [worker][key]
 KEY = _after(RING, "key", "worker i" + _DEAD, WORKERS, KEYS * KEY_ROW_SIZE)
+# memory: where prompts went; 131,072 traces, and the one section without a single writer
+MEMORY_WAYS = 8  # backends that may be told of one prefix
+MEMORY = _after(KEY, "memory", "any worker: see memory.py", 16384, 16 * MEMORY_WAYS)
 
 SECTIONS = (
     HEADER, WORKER, IN_FLIGHT, OPENED, FAILED, FAILURES, SUCCEEDED,
-    BOARD, BACKEND, FACTS, LIVE, RING, KEY,
+    BOARD, BACKEND, FACTS, LIVE, RING, KEY, MEMORY,
 )  # fmt: skip
 # Some 190 MiB of addresses; memory is used only for the pages that were touched.
-SIZE = -(-KEY.end // PAGE) * PAGE
+SIZE = -(-MEMORY.end // PAGE) * PAGE
 
 _lock = Lock()
 
