@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass, field, fields, replace
 
 from multiproxy.supervisor.dashboard.views import (
+    AttemptView,
     BackendState,
     BackendView,
     EventView,
@@ -95,6 +96,14 @@ def finished(
         "open-webui",
         "chat",
     )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def attempt(backend_id: str = "gpu-a", **changes: object) -> AttemptView:
+    """The only attempt of ``finished``'s default: sent at once, first token after 0.5 s."""
+    plain = AttemptView(
+        backend_id, "least_busy", 1, 4, 2, 2, 0.0, 0.0, 0.001, 0.5, 3.0
+    )  # fmt: skip
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 

@@ -1,8 +1,11 @@
 """Exchanges, running and finished, from the scoreboard's words into the dashboard's. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import pairwise
 
-from multiproxy.scoreboard import BAR_NS, UNKNOWN, Finished, Phase, Running
+from multiproxy.routing.placement import Reason
+from multiproxy.scoreboard import BAR_NS, UNKNOWN, Choice, Finished, Phase, Running
 from multiproxy.supervisor.dashboard import views
 
 LIVE_BARS = 10  # 2 s: the span of a running exchange's tokens per second
@@ -38,6 +41,7 @@ def running_view(row: Running, backend: str, now_ns: int) -> views.RunningView:
         # llama-server counts the cached part as processed.
         prefill_progress=min(row.prompt_processed / row.prompt_total, 1) if has_progress else None,
         output_tokens=row.tokens,
+        attempts=max(row.attempts, 1),
         ttft_s=(
             (row.phase_since_ns - row.started_ns) / 1e9 if row.phase is Phase.DECODING else None
         ),
@@ -71,8 +75,10 @@ def outcome_of(record: Finished) -> views.Outcome:
     return views.Outcome.TIMEOUT if record.status == 504 else views.Outcome.UPSTREAM_ERROR
 
 
-def finished_view(record: Finished, backend: str) -> views.FinishedView:
-    """One finished exchange."""
+def finished_view(
+    record: Finished, backend: str, name_of: Callable[[int], str] = str
+) -> views.FinishedView:
+    """One finished exchange; ``name_of`` gives the id of a backend."""
     first, last = record.first_event_ns, record.last_event_ns
     decode_ns = last - first if first != UNKNOWN and last != UNKNOWN else UNKNOWN
     speed = None
@@ -107,7 +113,61 @@ def finished_view(record: Finished, backend: str) -> views.FinishedView:
         error=record.error,
         client=record.client,
         user_agent=record.user_agent,
+        path=_path(record, name_of),
     )
+
+
+def _path(record: Finished, name_of: Callable[[int], str]) -> tuple[views.AttemptView, ...]:
+    """The attempts that are known: the first ones, and the last, which the record is about."""
+    path: list[views.AttemptView] = []
+    if record.attempts == 0 or record.chosen_ns == UNKNOWN:
+        return ()
+    for each in record.tries:
+        choice, sent = each.choice, each.sent_ns
+        times = (each.chosen_ns, sent if sent >= each.chosen_ns else UNKNOWN, UNKNOWN)
+        path.append(_attempt(name_of(each.backend), choice, times, each.ended_ns, each.error))
+    if len(path) < record.attempts:
+        times = (record.chosen_ns, record.connect_ns, record.first_event_ns)
+        ended = record.last_event_ns if record.last_event_ns != UNKNOWN else record.total_ns
+        error = record.error if record.termination != "--" else ""
+        path.append(
+            _attempt(name_of(record.backend), record.choice, times, ended, error, is_last=True)
+        )
+    return tuple(_with_waits(path, max(record.queue_ns, 0) / 1e9))
+
+
+def _attempt(
+    backend: str,
+    choice: Choice,
+    times: tuple[int, int, int],
+    ended_ns: int,
+    error: str,
+    is_last: bool = False,
+) -> views.AttemptView:
+    known = choice.reason in Reason.__members__.values()
+    chosen, sent, first = times
+    return views.AttemptView(
+        backend,
+        Reason(choice.reason).name.lower() if known and choice.reason else "",
+        choice.busy,
+        choice.slots,
+        choice.ready,
+        choice.candidates,
+        0.0,
+        chosen / 1e9,
+        _seconds(sent),
+        _seconds(first),
+        ended_ns / 1e9,
+        error,
+        was_retried=not is_last,
+    )
+
+
+def _with_waits(path: list[views.AttemptView], queue_s: float) -> list[views.AttemptView]:
+    """A later attempt waits from the end of the one before; the rest of the wait is the first's."""
+    waits = [0.0] + [b.chosen_s - a.ended_s for a, b in pairwise(path)]
+    waits[0] = max(0.0, min(queue_s - sum(waits), path[0].chosen_s))
+    return [replace(a, waited_s=max(0.0, wait)) for a, wait in zip(path, waits, strict=True)]
 
 
 def _count(value: int) -> int | None:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from multiproxy.scoreboard import BAR_NS, UNKNOWN, Finished, Phase, Running
+from multiproxy.scoreboard import BAR_NS, UNKNOWN, Choice, Finished, Phase, Running, Try
 from multiproxy.supervisor.dashboard.views import Outcome
 from multiproxy.supervisor.dashboard.views import Phase as ViewPhase
 from multiproxy.supervisor.exchange_views import (
@@ -32,6 +32,33 @@ def test_a_finished_exchange_in_the_dashboards_words():
     assert (view.started_at, view.ended_at, view.ttft_s) == (1_000.0, 1_014.0, 3.0)
     assert (view.queue_s, view.prefill_s, view.decode_s) == (1.0, 1.0, 10.0)
     assert (view.tokens_per_s, view.outcome) == (40.0, Outcome.OK)
+
+
+def test_attempts_are_the_failed_ones_and_the_record_itself():
+    names = {3: "gpu-a", 7: "gpu-c"}
+    failed = Try(7, Choice(3, 1, 4, 2, 2), "backend_disconnected", 100, 200, SECOND)
+    record = replace(
+        FINE, attempts=2, tries=(failed,), chosen_ns=2 * SECOND, choice=Choice(2, 0, 4, 1, 2)
+    )
+    first, last = finished_view(record, "gpu-a", names.__getitem__).path
+    assert (first.backend, first.reason, first.busy, first.error) == (
+        "gpu-c", "least_busy", 1, "backend_disconnected",
+    )  # fmt: skip
+    assert (first.sent_s, first.first_s, first.ended_s) == (2e-7, None, 1.0)
+    assert (last.backend, last.reason, last.ready, last.candidates) == ("gpu-a", "only_ready", 1, 2)
+    assert (last.waited_s, last.chosen_s, last.first_s, last.ended_s) == (1.0, 2.0, 3.0, 13.0)
+    assert (first.was_retried, last.was_retried, last.error) == (True, False, "")
+
+
+def test_the_last_failure_is_no_attempt_more():
+    failed = Try(7, Choice(), "backend_unreachable", 100, UNKNOWN, SECOND)
+    record = replace(FINE, attempts=1, tries=(failed,), chosen_ns=100)
+    (only,) = finished_view(record, "").path
+    assert (only.backend, only.reason, only.sent_s) == ("7", "", None)
+
+
+def test_a_record_of_no_attempt_has_no_path():
+    assert finished_view(replace(FINE, attempts=0), "").path == ()
 
 
 def test_the_backends_own_prefill_time_is_preferred():

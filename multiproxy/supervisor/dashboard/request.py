@@ -1,11 +1,10 @@
 """The page of one request: its numbers, where its time went, and who asked."""
 
-from dataclasses import dataclass
-
-from multiproxy.supervisor.dashboard import activity
+from multiproxy.supervisor.dashboard import activity, reasons, timeline
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.requests import KEPT
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
+from multiproxy.supervisor.dashboard.timeline import MIN_PART_S, Bar
 from multiproxy.supervisor.dashboard.views import FinishedView, RunningView
 
 Data = dict[str, object]
@@ -17,19 +16,7 @@ PARTS = {
     "prefill": "prefill",
     "decode": "decode",
 }
-MIN_PART_S = 0.001  # a shorter one is no part of the story
 WHO = {"-": "", "C": "the client", "B": "the backend", "P": "MultiProxy"}
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One row of the timeline; ``x`` and ``width`` in percent of the whole."""
-
-    kind: str
-    title: str
-    x: float
-    width: float
-    seconds: float
 
 
 def exists(snapshot: Snapshot, look: Look) -> bool:
@@ -45,6 +32,7 @@ def detail(snapshot: Snapshot, look: Look) -> Data:
         "row": None,
         "bars": [],
         "ticks": [],
+        "story": [],
         "context": None,
     }
     if isinstance(found, RunningView):
@@ -58,7 +46,8 @@ def detail(snapshot: Snapshot, look: Look) -> Data:
         "ended": found,
         "tone": tone,
         "words": words,
-        "bars": _bars(found),
+        "bars": timeline.rows(found) or _bars(found),
+        "story": reasons.story(found),
         "ticks": [total * i / 4 for i in range(5)],
         "context": _context(snapshot, found),
         "blame": WHO.get(found.termination[:1], ""),
@@ -78,6 +67,7 @@ def _find(snapshot: Snapshot, look: Look) -> RunningView | FinishedView | None:
 
 
 def _bars(x: FinishedView) -> list[Bar]:
+    """Without attempts: what is known of its phases."""
     bars, begin = [], 0.0
     for kind, seconds in activity.waterfall(x):
         if seconds >= MIN_PART_S:

@@ -100,6 +100,29 @@ class RunningView:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptView:
+    """One request at one backend; moments in seconds since the request's head was there.
+
+    ``reason`` is a name of ``routing.placement.Reason`` in lower case, "" unknown; ``busy`` of
+    ``slots`` were taken there, and ``ready`` of ``candidates`` backends could be chosen from.
+    """
+
+    backend: str
+    reason: str
+    busy: int
+    slots: int  # 0: no bound known
+    ready: int
+    candidates: int
+    waited_s: float  # for a slot, before ``chosen_s``
+    chosen_s: float
+    sent_s: float | None
+    first_s: float | None  # of a streamed answer's events
+    ended_s: float
+    error: str = ""  # code of the failure
+    was_retried: bool = False  # failed, before anything had reached the client
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedView:
     """An exchange that has ended; the last attempt's backend, and the sum of all attempts.
 
@@ -133,6 +156,7 @@ class FinishedView:
     error: str = ""
     client: str = ""
     user_agent: str = ""
+    path: tuple[AttemptView, ...] = ()  # empty when not kept; some in the middle may be left out
 
     @property
     def ended_at(self) -> float:

@@ -1,0 +1,77 @@
+"""Why a request went where it went, in sentences."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from multiproxy.supervisor.dashboard import formats
+from multiproxy.supervisor.dashboard.views import AttemptView, FinishedView
+
+MIN_WAIT_S = 0.01
+
+# By the names of ``routing.placement.Reason``. {who} is the others', {busy} the slots' clause.
+CHOICES = {
+    "only_candidate": "the only backend that has the model{busy}",
+    "only_ready": "the only one of {candidates} backends with the model that could be used{busy}",
+    "least_busy": "the least busy of {ready} backends{busy}",
+}
+# By the code of what a failed attempt ended with.
+FAILURES = {
+    "backend_unreachable": "It could not be connected to",
+    "backend_disconnected": "The connection ended before the answer did",
+    "backend_timeout": "It did not answer in time",
+    "backend_protocol_error": "Its answer could not be understood",
+    "backend_error": "It answered with an error",
+    "overloaded": "It had no room",
+    "model_loading": "It was still loading the model",
+    "client_gone": "The client left",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One sentence: ``subject`` stands out, ``kind`` is "name", "bad", "good" or "end"."""
+
+    kind: str
+    subject: str
+    text: str
+
+
+def story(x: FinishedView) -> list[Step]:
+    """How the name became a model, and the model a backend, one step after the other."""
+    return list(_steps(x))
+
+
+def _steps(x: FinishedView) -> Iterator[Step]:
+    if x.requested_model and x.requested_model != x.model and x.model:
+        yield Step("name", x.requested_model, f"was asked for; {x.model} serves that name.")
+    for place, attempt in enumerate(x.path):
+        kind = "bad" if attempt.error else "good"
+        yield Step(kind, attempt.backend or "Unknown backend", _sentence(x, attempt, place))
+    if x.path and x.path[-1].was_retried:
+        yield Step("end", "No other backend", "was left to try.")
+    elif not x.path and x.outcome.is_failure:
+        yield Step("end", "No backend", "was tried: none could serve the model.")
+
+
+def _sentence(x: FinishedView, attempt: AttemptView, place: int) -> str:
+    when = "on retry: " if place else ("chosen first: " if len(x.path) > 1 else "was chosen: ")
+    words = when + _choice(attempt) + "."
+    if attempt.waited_s >= MIN_WAIT_S:
+        words += f" Waited {_time(attempt.waited_s)} for a slot."
+    if attempt.error:
+        failure = FAILURES.get(attempt.error, f"It failed ({attempt.error})")
+        words += f" {failure}, {_time(attempt.ended_s - attempt.chosen_s)} after it was chosen"
+        words += "; nothing had reached the client." if attempt.was_retried else "."
+    return words
+
+
+def _choice(attempt: AttemptView) -> str:
+    busy = f", {attempt.busy} of {attempt.slots} slots taken" if attempt.slots else ""
+    words = CHOICES.get(attempt.reason)
+    if words is None:
+        return attempt.reason.replace("_", " ") + busy
+    return words.format(busy=busy, ready=attempt.ready, candidates=attempt.candidates)
+
+
+def _time(seconds: float) -> str:
+    return " ".join(formats.seconds(seconds))
