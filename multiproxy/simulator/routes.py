@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from . import embeddings, prompt, props, wire
+from . import embeddings, messages, prompt, props, responses, wire
 from .answer import Form, StreamAnswer, WholeAnswer
 from .chat import ChatForm
 from .chat_body import ChatBody
@@ -59,6 +59,10 @@ class Routes:
             ("POST", "/v1/chat/completions /chat/completions", self._chat),
             ("POST", "/v1/chat/completions/input_tokens", self._input_tokens),
             ("POST", "/chat/completions/input_tokens", self._input_tokens),
+            ("POST", "/v1/messages", self._messages),
+            ("POST", "/v1/messages/count_tokens", self._count_tokens),
+            ("POST", "/v1/responses", self._responses),
+            ("POST", "/v1/responses/input_tokens", self._responses_input_tokens),
             ("POST", "/v1/completions", self._completions),
             ("POST", "/completion /completions", self._native),
             ("POST", "/infill", self._infill),
@@ -167,6 +171,15 @@ class Routes:
         body = {"input_tokens": tokens, "object": "response.input_tokens"}
         connection.reply(200, orjson.dumps(body))
 
+    def _count_tokens(self, connection: Connection, request: Request) -> None:
+        chat = ChatBody(messages.chat_body(parse(request.body)), self._settings)
+        connection.reply(200, orjson.dumps({"input_tokens": chat.prompt_tokens}))
+
+    def _responses_input_tokens(self, connection: Connection, request: Request) -> None:
+        tokens = ChatBody(responses.chat_body(parse(request.body)), self._settings).prompt_tokens
+        body = {"input_tokens": tokens, "object": "response.input_tokens"}
+        connection.reply(200, orjson.dumps(body))
+
     # -- generation --------------------------------------------------------------------
 
     def _answer(self, connection: Connection, form: Form, orders: list[Order]) -> None:
@@ -177,6 +190,19 @@ class Routes:
 
     def _chat(self, connection: Connection, request: Request) -> None:
         body = parse(request.body)
+        self._speak(connection, body, ChatForm(body, self._settings.model, props.BUILD, self._id()))
+
+    def _messages(self, connection: Connection, request: Request) -> None:
+        body = messages.chat_body(parse(request.body))
+        self._speak(connection, body, messages.MessagesForm(self._settings.model, self._id()))
+
+    def _responses(self, connection: Connection, request: Request) -> None:
+        body = responses.chat_body(parse(request.body))
+        form = responses.ResponsesForm(self._settings.model, random_id(self._chance))
+        self._speak(connection, body, form)
+
+    def _speak(self, connection: Connection, body: dict[str, Any], form: Form) -> None:
+        """Answer a chat request, whatever dialect it came in, unless it has a magic word."""
         chat = ChatBody(body, self._settings)
         magic, _, name = chat.last_user_text.partition(" ")
         if magic == "@die":
@@ -186,7 +212,6 @@ class Routes:
             connection.answer = script
             script.run()
         else:
-            form = ChatForm(body, self._settings.model, props.BUILD, self._id())
             self._answer(connection, form, [chat.order(index) for index in range(chat.choices)])
 
     def _completions(self, connection: Connection, request: Request) -> None:

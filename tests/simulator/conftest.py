@@ -22,11 +22,16 @@ WIRE = Path(__file__).parent.parent / "wire"
 _VARIES = (
     (rb"chatcmpl-\w{32}", b"chatcmpl-ID"),
     (rb'"id":"\w{32}"', b'"id":"ID"'),
-    (rb'"((?:reasoning_)?content|text|arguments|token)":"(?:[^"\\]|\\.)*"', rb'"\1":"T"'),
+    (rb"(resp|msg|rs)_\w{32}", rb"\1_ID"),
+    (
+        rb'"((?:reasoning_)?content|text|arguments|token|thinking|delta)":"(?:[^"\\]|\\.)*"',
+        rb'"\1":"T"',
+    ),
     (rb'"finish_reason":"(?:stop|length)"', b'"finish_reason":"END"'),
+    (rb'"stop_reason":"\w+"', b'"stop_reason":"END"'),
     (rb'"stop_type":"\w+"', b'"stop_type":"END"'),
     (
-        rb'"((?:\w+_)?(?:ms|second|n|tokens|logprob|created|cache|processed|total))":[-+.\de]+',
+        rb'"((?:\w+_)?(?:ms|second|n|tokens|logprob|created|at|cache|processed|total))":[-+.\de]+',
         rb'"\1":0',
     ),
     (rb'"(tokens_predicted|tokens_evaluated|tokens_cached|id_slot|created|id)":-?\d+', rb'"\1":0'),
