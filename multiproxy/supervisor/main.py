@@ -23,6 +23,7 @@ from multiproxy.supervisor.dashboard import Dashboard
 from multiproxy.supervisor.descriptors import CannotListen, Lifeline, bound_address, listen
 from multiproxy.supervisor.ending import Ending, Mood
 from multiproxy.supervisor.health import Vitals
+from multiproxy.supervisor.key_rows import KeyRows, TooManyKeys
 from multiproxy.supervisor.log import Level, Log, is_terminal
 from multiproxy.supervisor.private_folder import PrivateFolder
 from multiproxy.supervisor.provider import Provider
@@ -93,6 +94,7 @@ class Supervisor:
         self._rollout = Rollout(
             self._workers,
             self._rows,
+            KeyRows(self._board.keys),
             self._simulated,
             self._watch,
             log,
@@ -224,7 +226,7 @@ class Supervisor:
                 where = f"{error.name}:{problem.line}:{problem.column}"
                 self._log.error(f"reload: {where}: {problem.message}")
             self._rollout.error = f"{error.name}: {error.problems[0].message}"
-        except (CannotListen, NoFreeRows, TooManyBackends) as error:
+        except (CannotListen, NoFreeRows, TooManyBackends, TooManyKeys) as error:
             self._log.error(f"reload: {error}")
             self._rollout.error = str(error)
 

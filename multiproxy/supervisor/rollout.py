@@ -6,10 +6,11 @@ and clears up after those that have ended.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from multiproxy.config import Config, Url, encode
 from multiproxy.supervisor.backend_rows import BackendRows, Row
+from multiproxy.supervisor.key_rows import KeyRows
 from multiproxy.supervisor.log import Log
 from multiproxy.supervisor.simulated import SimulatedServers
 from multiproxy.supervisor.watch import Watch
@@ -33,6 +34,7 @@ class Rollout:
         self,
         workers: Workers,
         rows: BackendRows,
+        keys: KeyRows,
         simulated: SimulatedServers,
         watch: Watch,
         log: Log,
@@ -43,6 +45,7 @@ class Rollout:
         self.error = ""  # first line of why the last reload failed; empty when it went well
         self._workers = workers
         self._rows = rows
+        self._keys = keys
         self._simulated = simulated
         self._watch = watch
         self._responses_path = responses_path  # of the stored responses all workers share
@@ -54,7 +57,8 @@ class Rollout:
         """Start a generation for ``config``.
 
         Raises:
-            NoFreeRows, TooManyBackends, CannotListen: it does not fit; nothing has changed.
+            NoFreeRows, TooManyBackends, TooManyKeys, CannotListen: it does not fit; nothing has
+                changed.
         """
         assert self.next is None
         number = self._numbers + 1
@@ -67,11 +71,13 @@ class Rollout:
                 "generation": number,
                 "workers": worker_count,
                 "backends": {row.id: row.index for row in rows},
+                "keys": self._keys.assign((key.name for key in config.keys), number),
                 "urls": {row.id: str(urls[row.index]) for row in rows if row.backend.url is None},
                 "responses": self._responses_path if config.store_responses else "",
             }
+            told = replace(config, dashboard=None)  # its password is not for workers
             generation = self._workers.start(
-                number, worker_count, encode(config, extra), config.timeouts.drain
+                number, worker_count, encode(told, extra), config.timeouts.drain
             )
         except BaseException:
             self._release(number)
@@ -111,6 +117,7 @@ class Rollout:
         return row.backend.url or self._simulated.url_of(row)
 
     def _release(self, number: int) -> None:
+        self._keys.release(number)
         for row in self._rows.release(number):
             self._watch.stop(row)
             self._simulated.stop(row.index)

@@ -91,6 +91,7 @@ def _json_line(record: Finished, backend: str) -> bytes:
         "event": "request",
         "request_id": f"req_{record.request_id}",
         "client": record.client,
+        "key": record.key or None,
         "api": record.endpoint,
         "dialect": record.dialect,
         "stream": record.stream,
@@ -135,5 +136,7 @@ def _text_line(record: Finished, backend: str) -> bytes:
         parts.append(f"{record.attempts} attempts")
     if record.error:
         parts.append(record.error)
+    if record.key:
+        parts.append(f"key {record.key}")
     parts += [f"{record.total_ns / 1e9:.2f} s", f"req_{record.request_id}"]
     return "  ".join(parts).encode() + b"\n"

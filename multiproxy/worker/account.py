@@ -53,6 +53,10 @@ class Account:
         )  # fmt: skip
         self._queued_at = 0
 
+    def admitted(self, key: str) -> None:
+        """Note the name of the client's key."""
+        self.record.key = self.live.key = key
+
     def understood(self, endpoint: str, dialect: str, model: str | None, *, stream: bool) -> None:
         """Note what the request asks for."""
         record, live = self.record, self.live

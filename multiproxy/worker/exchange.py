@@ -30,6 +30,7 @@ from multiproxy.worker import counting, endpoints, local, understanding
 from multiproxy.worker.account import Account
 from multiproxy.worker.attempt import Attempt
 from multiproxy.worker.endpoints import Endpoint, Kind
+from multiproxy.worker.gate import UNCOUNTED
 from multiproxy.worker.placer import Lease
 from multiproxy.worker.relay import Downstream, Relay
 from multiproxy.worker.watch import Watch
@@ -53,6 +54,7 @@ class Exchange:
         self._began = worker.now()
         # what ``run`` has found so far
         self._endpoint: Endpoint | None = None
+        self._visit = UNCOUNTED
         self._job: Job | None = None
         self._account = Account(worker.live, self.request_id[4:], client.address)
         self._downstream = Downstream(client)
@@ -70,6 +72,8 @@ class Exchange:
                 return
             self._endpoint = endpoint = endpoints.find(self._head)
             self._worker.guard.check_browser(self._head)
+            self._visit = self._worker.gate.admit(endpoint, self._head)
+            self._account.admitted(self._visit.principal.name)
             body = await self._read_body(endpoint)
             if endpoint.is_local:
                 await self._answer_locally(endpoint)
@@ -79,8 +83,9 @@ class Exchange:
                 endpoint.name, endpoint.dialect, request.model, stream=request.stream
             )
             route = self._route(request.model)
+            self._visit.principal.check_model(route.model, request.model)
             self._job = job = await understanding.make_job(
-                self._worker, endpoint, self._head, request, route, self.request_id
+                self._worker, endpoint, self._head, request, route, self.request_id, self._owner
             )
             if endpoint.kind is Kind.COUNT:
                 await self._count(endpoint, job, route)
@@ -112,10 +117,11 @@ class Exchange:
     async def _answer_locally(self, endpoint: Endpoint) -> None:
         self._account.understood(endpoint.name, endpoint.dialect, None, stream=False)
         if endpoint.kind is Kind.STORED:
-            body = await local.stored(self._worker, self._head)
+            body = await local.stored(self._worker, self._head, self._owner)
             self._answer(200, local.JSON, body)
         else:
-            self._answer(*local.answer(self._worker, endpoint, self._head))
+            principal = self._visit.principal
+            self._answer(*local.answer(self._worker, endpoint, self._head, principal))
 
     def _route(self, model: str | None) -> Route:
         self._worker.refresh()
@@ -196,7 +202,7 @@ class Exchange:
         if not relay.committed:
             self._answer_whole(job, relay)
         if isinstance(job, Responses):
-            await self._worker.keep_response(job, self._translator)
+            await self._worker.keep_response(job, self._translator, self._owner)
 
     def _encode(
         self, endpoint: Endpoint, job: Job, route: Route, backend: int
@@ -248,6 +254,11 @@ class Exchange:
             self._answer(status, fields, body, close=error.closes)
 
     @property
+    def _owner(self) -> str:
+        """Whose stored responses these are."""
+        return self._visit.principal.name
+
+    @property
     def _dialect(self) -> str:
         if self._endpoint is None or self._endpoint.is_local:
             return endpoints.dialect_of(self._head)
@@ -276,6 +287,9 @@ class Exchange:
             self._head.get(b"user-agent") or b"",
         )
         record.bytes_out = self._downstream.bytes_out
+        # An answer that was cut counts with what was read and said of it.
+        prompt_tokens = max(record.prompt_tokens, self._account.live.prompt_processed)
+        self._visit.close(prompt_tokens + max(0, record.output_tokens))
         noise = self._endpoint is not None and self._endpoint.is_noise and not record.error
         self._worker.finished(self, None if noise else record)
 

@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from multiproxy._http.head import RequestHead
+from multiproxy.auth import Principal
 from multiproxy.errors import UnknownModel, Unsupported
 from multiproxy.scoreboard import BackendState
 from multiproxy.worker import cors, endpoints
@@ -20,7 +21,9 @@ JSON = b"Content-Type: application/json; charset=utf-8\r\n"
 _SERVING = (BackendState.UP, BackendState.SLEEPING)
 
 
-def answer(worker: "Worker", endpoint: Endpoint, head: RequestHead) -> tuple[int, bytes, bytes]:
+def answer(
+    worker: "Worker", endpoint: Endpoint, head: RequestHead, principal: Principal
+) -> tuple[int, bytes, bytes]:
     """Return status, header lines and body.
 
     Raises:
@@ -36,7 +39,7 @@ def answer(worker: "Worker", endpoint: Endpoint, head: RequestHead) -> tuple[int
     worker.backends.refresh()
     if endpoint.kind is Kind.HEALTH:
         return _health(worker)
-    return 200, JSON, orjson.dumps(_models(worker, head))
+    return 200, JSON, orjson.dumps(_models(worker, head, principal))
 
 
 def _health(worker: "Worker") -> tuple[int, bytes, bytes]:
@@ -49,8 +52,8 @@ def _health(worker: "Worker") -> tuple[int, bytes, bytes]:
     return (200 if body["status"] == "ok" else 503), JSON, orjson.dumps(body)
 
 
-def _models(worker: "Worker", head: RequestHead) -> Mapping[str, Any]:
-    entries = model_list(worker.backends, worker.config)
+def _models(worker: "Worker", head: RequestHead, principal: Principal) -> Mapping[str, Any]:
+    entries = model_list(worker.backends, worker.config, principal)
     for prefix in endpoints.MODEL_PREFIXES:
         if head.path.startswith(prefix):
             name = unquote_to_bytes(head.path[len(prefix) :]).decode("utf-8", "replace")
@@ -64,8 +67,8 @@ def _models(worker: "Worker", head: RequestHead) -> Mapping[str, Any]:
     return model_page(entries, endpoints.query_of(head))
 
 
-async def stored(worker: "Worker", head: RequestHead) -> bytes:
-    """Return the body of an answer about a stored response.
+async def stored(worker: "Worker", head: RequestHead, owner: str) -> bytes:
+    """Return the body of an answer about a stored response of ``owner``, a key's name.
 
     Raises:
         NotFound: it is unknown, expired, or somebody else's.
@@ -73,7 +76,7 @@ async def stored(worker: "Worker", head: RequestHead) -> bytes:
     """
     match = endpoints.STORED_PATH.fullmatch(head.path)
     assert match is not None
-    response_id, owner = match[1].decode(), ""
+    response_id = match[1].decode()
     if match[2] == b"/cancel":
         raise Unsupported("Only background responses can be cancelled; close the connection.")
     if match[2] == b"/input_items":

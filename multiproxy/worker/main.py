@@ -28,6 +28,7 @@ from multiproxy.worker.account import Account
 from multiproxy.worker.backends import Backends, parse_urls
 from multiproxy.worker.endpoints import dialect_of
 from multiproxy.worker.exchange import Exchange
+from multiproxy.worker.gate import Gate
 from multiproxy.worker.local import JSON
 from multiproxy.worker.placer import Placer
 from multiproxy.worker.stored import Stored
@@ -71,12 +72,13 @@ class Worker:
         self._max_connections = max(1, config.limits.connections // extra.get("workers", 1))
         self.guard = Guard(
             allowed_hosts=(*config.allowed_hosts, config.listen.host),
-            any_address=not _is_loopback(config.listen.host),
+            any_address=not config.listen.is_loopback,
             origins=config.cors_origins,
             max_target=config.limits.target,
             max_value=config.limits.value,
             max_fields=config.limits.fields,
         )
+        self.gate = Gate(config.keys, extra.get("keys", {}), board.keys, index)
         self.backends = Backends(
             config, board, index, extra["backends"], parse_urls(extra.get("urls", {}))
         )
@@ -125,11 +127,11 @@ class Worker:
         """Return the header lines that let an allowed web page read the answer."""
         return cors.answer_fields(self.guard, head)
 
-    async def keep_response(self, job: Responses, translator: Translator) -> None:
-        """Store a finished turn, if its client wants that."""
+    async def keep_response(self, job: Responses, translator: Translator, owner: str) -> None:
+        """Store a finished turn for its key's owner, if its client wants that."""
         if isinstance(translator, ResponsesAnswer) and translator.final and job.turn is not None:
             if job.turn.stores and self.stored.is_open:
-                await self.stored.keep(job.turn, translator.final, "")
+                await self.stored.keep(job.turn, translator.final, owner)
 
     def render(self, error: ProxyError, request_id: str, dialect: str) -> tuple[int, bytes, bytes]:
         """Return status, header lines and body of an error answer."""
@@ -334,10 +336,6 @@ def _limits(config: Config) -> Limits:
         keep_alive_s=timeouts.keep_alive,
         write_stall_s=timeouts.write_stall,
     )
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _log_as_json(format: str) -> bool:

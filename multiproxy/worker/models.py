@@ -5,12 +5,17 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from multiproxy.auth import ANYONE, Principal
 from multiproxy.config import Config
 from multiproxy.worker.backends import Backends
 
 
-def model_list(backends: Backends, config: Config) -> list[dict[str, Any]]:
+def model_list(
+    backends: Backends, config: Config, principal: Principal = ANYONE
+) -> list[dict[str, Any]]:
     """Return one entry per name that can be asked for, aliases without wildcards included.
+
+    Models that the principal's key does not cover are left out.
 
     ``max_input_tokens`` is the smallest context per slot among the model's backends; it is
     left out while unknown. Source: the model objects of OpenAI's and Anthropic's APIs.
@@ -18,6 +23,8 @@ def model_list(backends: Backends, config: Config) -> list[dict[str, Any]]:
     entries = []
     aliases = {model.name: model.aliases for model in config.models}
     for route in backends.table.models:
+        if not principal.may_use(route.model):
+            continue
         exact = [alias for alias in aliases.get(route.model, ()) if "*" not in alias]
         facts = [backends.facts[index] for index in route.candidates if index in backends.facts]
         for name in (route.model, *exact):

@@ -52,8 +52,9 @@ async def make_job(
     request: Request,
     route: Route,
     request_id: str,
+    owner: str,
 ) -> Job:
-    """Return the job of a request that asks for a model.
+    """Return the job of a request that asks for a model; ``owner`` is its key's name.
 
     Raises:
         ProxyError: a stored response it continues is not there.
@@ -72,7 +73,7 @@ async def make_job(
                 betas=_text(head.get(b"anthropic-beta")),
             )
         case Speech.RESPONSES:
-            history, items = await worker.stored.resolve("", references(request.data))
+            history, items = await worker.stored.resolve(owner, references(request.data))
             return Responses(
                 request,
                 request_id,

@@ -17,7 +17,7 @@ def record(**more: object) -> Finished:
     fields: dict[str, object] = {
         "request_id": "0123456789ab", "endpoint": "chat", "dialect": "openai", "stream": True,
         "status": 200, "termination": "--", "error": "", "model_asked": "demo",
-        "model_served": "demo", "backend": 0, "attempts": 1, "key": "", "client": "127.0.0.1",
+        "model_served": "demo", "backend": 0, "attempts": 1, "key": "ann", "client": "127.0.0.1",
         "user_agent": "curl/8", "finish_reason": "stop",
         "started_unix_ns": 1_700_000_000 * SECOND, "queue_ns": 0, "connect_ns": SECOND // 100,
         "first_event_ns": SECOND // 2, "last_event_ns": 5 * SECOND // 2, "total_ns": 3 * SECOND,
@@ -44,8 +44,8 @@ def test_a_json_line_has_every_number():
     found = orjson.loads(line)
     assert found == {
         "ts": 1_700_000_000.0, "event": "request", "request_id": "req_0123456789ab",
-        "client": "127.0.0.1", "api": "chat", "dialect": "openai", "stream": True, "status": 200,
-        "end": "--", "error": None, "model": "demo", "served_as": "demo", "backend": "gpu-a",
+        "client": "127.0.0.1", "key": "ann", "api": "chat", "dialect": "openai", "stream": True,
+        "status": 200, "end": "--", "error": None, "model": "demo", "served_as": "demo", "backend": "gpu-a",
         "attempts": 1, "prompt_tokens": 1000, "cached_tokens": 250, "output_tokens": 41,
         "finish_reason": "stop", "queue_s": 0.0, "connect_s": 0.01, "ttft_s": 0.5,
         "duration_s": 3.0, "tok_s": 20.0, "bytes_in": 10, "bytes_out": 20,
@@ -72,7 +72,7 @@ def test_a_text_line_is_for_people():
                    as_json=False).decode()  # fmt: skip
     assert re.fullmatch(
         r"\d\d:\d\d:\d\d  200  BD  chat  demo -> gpu-a  1,000\+41 tok  25 % cached  ttft 0\.50 s  "
-        r"20 tok/s  2 attempts  backend_disconnected  3\.00 s  req_0123456789ab\n",
+        r"20 tok/s  2 attempts  backend_disconnected  key ann  3\.00 s  req_0123456789ab\n",
         line,
     )
 

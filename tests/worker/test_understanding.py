@@ -50,7 +50,7 @@ async def job_of(workplace: Workplace, target: str, body: object, **fields: byte
     request = read(endpoint, request_head, orjson.dumps(body))
     route = workplace.worker.backends.table.resolve(request.model)
     assert isinstance(route, Route)
-    return await make_job(workplace.worker, endpoint, request_head, request, route, "req_1")
+    return await make_job(workplace.worker, endpoint, request_head, request, route, "req_1", "")
 
 
 # -- decoding -------------------------------------------------------------------------------

@@ -58,7 +58,9 @@ class Workplace:
             self.board.backends.write_facts(index, reports("demo"))
         indices = {backend.id: index for index, backend in enumerate(backends)}
         self.board.workers[0].begin(1, 0)
-        self.worker = main.Worker(self.config, {"backends": indices}, self.board, 0)
+        keys = {key.name: index for index, key in enumerate(self.config.keys)}
+        extra = {"backends": indices, "keys": keys}
+        self.worker = main.Worker(self.config, extra, self.board, 0)
         self.worker._log.close()
         self.log = LogLines()
         self.worker._log = self.log  # type: ignore[assignment]
@@ -125,10 +127,17 @@ class Client:
         self.connection = ClientConnection(workplace.worker._service)
         self.connection.connection_made(transport)
 
-    def send(self, body: object, path: str = "/v1/chat/completions", method: str = "POST") -> None:
+    def send(
+        self,
+        body: object,
+        path: str = "/v1/chat/completions",
+        method: str = "POST",
+        fields: str = "",
+    ) -> None:
+        """``fields`` are further header lines, each with its line end."""
         raw = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
         length = f"Content-Length: {len(raw)}\r\n" if body is not None else ""
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}{length}\r\n"
         self.connection.data_received(head.encode() + raw)
 
     def leave(self) -> None:
