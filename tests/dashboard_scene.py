@@ -12,8 +12,11 @@ from multiproxy.supervisor.dashboard.views import (
     HealthView,
     Outcome,
     Phase,
+    PulseView,
     RunningView,
+    WindowView,
 )
+from multiproxy.supervisor.rollups.recorder import Recorder
 
 NOW = 1_790_000_000.5  # Unix time of every scene
 QWEN, GEMMA = "qwen3-32b-instruct", "gemma-3-27b-it"
@@ -48,6 +51,18 @@ class Scene:
     def finished(self, limit: int, since_s: float) -> list[FinishedView]:
         recent = [x for x in self.finished_list if x.ended_at >= self.now - since_s]
         return recent[:limit]
+
+    def pulse(self) -> PulseView:
+        return self._recorder().pulse(self.running_list, self.now)
+
+    def window(self, name: str) -> WindowView:
+        return self._recorder().window(name, self.running_list, self.now)
+
+    def _recorder(self) -> Recorder:
+        recorder = Recorder()
+        for exchange in sorted(self.finished_list, key=lambda x: x.ended_at):
+            recorder.add(exchange)
+        return recorder
 
     def health(self) -> HealthView:
         return self.state

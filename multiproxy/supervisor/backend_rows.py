@@ -88,3 +88,8 @@ class BackendRows:
 
     def get(self, index: int) -> Row | None:
         return self._rows.get(index)
+
+    def name_of(self, index: int) -> str:
+        """The id of the backend in a row; "" when there is none."""
+        row = self._rows.get(index)
+        return row.id if row else ""

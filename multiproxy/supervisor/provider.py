@@ -10,7 +10,7 @@ from multiproxy.scoreboard import (
 )
 from multiproxy.supervisor.backend_rows import BackendRows, Row
 from multiproxy.supervisor.dashboard import views
-from multiproxy.supervisor.exchange_views import finished_view, running_view
+from multiproxy.supervisor.exchange_views import running_view
 from multiproxy.supervisor.log import Level, Log
 from multiproxy.supervisor.stats import Stats
 from multiproxy.supervisor.watch import Watch
@@ -44,6 +44,7 @@ class Provider:
         self._watch = watch
         self._stats = stats
         self._log = log
+        self._windows: dict[str, tuple[float, views.WindowView]] = {}  # made when (monotonic)
 
     def backends(self) -> list[views.BackendView]:
         current = [self._backend(row, is_current=True) for row in self._rows.current()]
@@ -53,16 +54,27 @@ class Provider:
         now_ns = time.monotonic_ns()
         rows = [row for worker in range(WORKERS) for row in self._board.live[worker].rows()]
         rows.sort(key=lambda row: row.started_ns)
-        return [running_view(row, self._name(row.backend), now_ns) for row in rows]
+        return [running_view(row, self._rows.name_of(row.backend), now_ns) for row in rows]
 
     def finished(self, limit: int, since_s: float) -> list[views.FinishedView]:
         oldest = time.time() - since_s
         found: list[views.FinishedView] = []
-        for ended in reversed(self._stats.finished):
+        for ended in reversed(self._stats.recorder.finished):
             # Collected in rounds of a quarter second; within one the order is by end.
-            if ended.at < oldest or len(found) >= limit:
+            if ended.ended_at < oldest or len(found) >= limit:
                 break
-            found.append(finished_view(ended.record, self._name(ended.record.backend)))
+            found.append(ended)
+        return found
+
+    def pulse(self) -> views.PulseView:
+        return self._stats.recorder.pulse(self.running(), time.time())
+
+    def window(self, name: str) -> views.WindowView:
+        now = time.monotonic()
+        made_at, found = self._windows.get(name, (0.0, None))
+        if found is None or now - made_at >= views.WINDOWS[name].refresh_s:
+            found = self._stats.recorder.window(name, self.running(), time.time())
+            self._windows[name] = now, found
         return found
 
     def events(self) -> list[views.EventView]:
@@ -70,10 +82,6 @@ class Provider:
             views.EventView(event.seq, event.at, _KINDS[event.level], event.text)
             for event in self._log.events
         ]
-
-    def _name(self, index: int) -> str:
-        row = self._rows.get(index)
-        return row.id if row else ""
 
     def _backend(self, row: Row, is_current: bool) -> views.BackendView:
         probe = self._watch.get(row.index)

@@ -1,33 +1,30 @@
 """The finished exchanges of all workers, collected from their rings before they are overwritten."""
 
-from collections import deque
-from typing import NamedTuple
+from collections.abc import Callable
 
-from multiproxy.scoreboard import WORKERS, Finished, Scoreboard
-
-KEPT = 8192  # records, the newest
-
-
-class Ended(NamedTuple):
-    """A finished exchange and the Unix time (s) of its end."""
-
-    at: float
-    record: Finished
+from multiproxy.scoreboard import WORKERS, Scoreboard
+from multiproxy.supervisor.dashboard.views import FinishedView
+from multiproxy.supervisor.exchange_views import finished_view
+from multiproxy.supervisor.rollups.recorder import Recorder
 
 
 class Stats:
-    """``collect`` a few times a second: a ring holds 4,096 records."""
+    """``collect`` a few times a second: a ring holds 4,096 records.
 
-    def __init__(self, board: Scoreboard) -> None:
-        self.finished: deque[Ended] = deque(maxlen=KEPT)
+    ``name_of`` tells the id of the backend in a row: now, since a row is given away again.
+    """
+
+    def __init__(self, board: Scoreboard, name_of: Callable[[int], str]) -> None:
+        self.recorder = Recorder()
         self.total = 0
         self.lost = 0  # overwritten before they were collected
+        self._name_of = name_of
         self._rings = [board.ring(worker) for worker in range(WORKERS)]
         self._cursors = [ring.published for ring in self._rings]
 
-    def collect(self) -> None:
-        """Take over every record that was finished since the last call."""
-        found: list[Ended] = []
+    def collect(self) -> list[FinishedView]:
+        """Record what was finished since the last call, and return it in the order of its ends."""
+        found: list[FinishedView] = []
         for worker, ring in enumerate(self._rings):
             while True:
                 records, cursor, lost = ring.read(self._cursors[worker])
@@ -35,11 +32,13 @@ class Stats:
                     break
                 self._cursors[worker] = cursor
                 self.lost += lost
-                found += (Ended(_end_of(record), record) for record in records)
+                found += (
+                    finished_view(record, self._name_of(record.backend), self._name_of)
+                    for record in records
+                )
         self.total += len(found)
         # Each ring is in order already; among them the ends are what counts.
-        self.finished.extend(sorted(found, key=lambda ended: ended.at))
-
-
-def _end_of(record: Finished) -> float:
-    return (record.started_unix_ns + max(record.total_ns, 0)) / 1e9
+        found.sort(key=lambda x: x.ended_at)
+        for exchange in found:
+            self.recorder.add(exchange)
+        return found

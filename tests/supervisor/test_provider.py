@@ -27,7 +27,8 @@ GPU_B = Backend(id="gpu-b", url=Url("http", "10.0.0.2", 8080, ""))
 def house():
     """A provider over an empty board and the rows of gpu-a (0) and gpu-b (1)."""
     board = Scoreboard.create()
-    rows, stats = BackendRows(), Stats(board)
+    rows = BackendRows()
+    stats = Stats(board, rows.name_of)
     rows.make_current(rows.assign([GPU_A, GPU_B], 1), 1)
     probes, log = {}, SimpleNamespace(events=[])
     provider = Provider(board, rows, SimpleNamespace(get=probes.get), stats, log, lambda: None)

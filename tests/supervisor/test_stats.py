@@ -21,31 +21,31 @@ def finished(name, started_s=0, total_s=0):
 
 
 def names(stats):
-    return [ended.record.request_id for ended in stats.finished]
+    return [x.id for x in stats.recorder.finished]
 
 
 def test_records_of_all_workers_are_collected_once_in_the_order_of_their_ends(board):
-    stats = Stats(board)
+    stats = Stats(board, "backend-{}".format)
     board.ring(0).append(finished("a", 100, 9))
     board.ring(0).append(finished("b", 105, 8))
     board.ring(63).append(finished("c", 101, 10))
-    stats.collect()
-    stats.collect()
-    assert names(stats) == ["a", "c", "b"]
-    assert [ended.at for ended in stats.finished] == [109.0, 111.0, 113.0]
+    assert [x.id for x in stats.collect()] == ["a", "c", "b"]
+    assert stats.collect() == []
+    assert [x.ended_at for x in stats.recorder.finished] == [109.0, 111.0, 113.0]
+    assert stats.recorder.finished[0].backend == "backend-0"
     assert (stats.total, stats.lost) == (3, 0)
 
 
 def test_what_was_finished_before_the_start_is_not_new(board):
     board.ring(0).append(finished("old"))
-    stats = Stats(board)
+    stats = Stats(board, "backend-{}".format)
     board.ring(0).append(finished("new"))
     stats.collect()
     assert names(stats) == ["new"]
 
 
 def test_records_that_were_overwritten_are_counted(board):
-    stats = Stats(board)
+    stats = Stats(board, "backend-{}".format)
     for number in range(layout.RING_RECORDS + 99):
         board.ring(5).append(finished(str(number)))
     stats.collect()
@@ -54,9 +54,9 @@ def test_records_that_were_overwritten_are_counted(board):
 
 
 def test_only_the_newest_are_kept(board, monkeypatch):
-    stats = Stats(board)
+    stats = Stats(board, "backend-{}".format)
     for chunk in range(3):
         for number in range(4_000):
             board.ring(0).append(finished(str(chunk * 4_000 + number)))
         stats.collect()
-    assert (len(stats.finished), names(stats)[-1], stats.total) == (8_192, "11999", 12_000)
+    assert (len(stats.recorder.finished), names(stats)[-1], stats.total) == (8_192, "11999", 12_000)

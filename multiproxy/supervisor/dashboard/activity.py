@@ -5,8 +5,13 @@ from dataclasses import dataclass
 
 from multiproxy.supervisor.dashboard import figures, formats
 from multiproxy.supervisor.dashboard.figures import Rect
-from multiproxy.supervisor.dashboard.minute import FLOW_STEP_S
-from multiproxy.supervisor.dashboard.views import FinishedView, Outcome, Phase, RunningView
+from multiproxy.supervisor.dashboard.views import (
+    FLOW_STEP_S,
+    FinishedView,
+    Outcome,
+    Phase,
+    RunningView,
+)
 
 WIDTH, HEIGHT = 240, 20  # viewBox of the timeline
 SHOWN = 15  # finished rows on the first page

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, log10, sqrt
 
+MOST_POINTS = 180  # of a chart: more than that are no longer seen, and are bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Rect:
@@ -52,6 +54,14 @@ def edge(
         else:
             pen = "M"
     return "".join(parts)
+
+
+def thinned(values: Sequence[float], most: int = MOST_POINTS) -> list[float]:
+    """At most about ``most`` values: means of equally many neighbours, the newest ones whole."""
+    step = -(-len(values) // most)
+    first = len(values) % step
+    groups = [values[i : i + step] for i in range(first, len(values), step)]
+    return [sum(group) / step for group in groups]
 
 
 def nice_top(peak: float, steps: int = 4) -> float:

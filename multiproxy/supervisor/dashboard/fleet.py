@@ -1,12 +1,11 @@
-"""The Backends page: each server with what it did in the last five minutes."""
+"""The Backends page: each server with what it did in the window."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 
-from multiproxy.supervisor.dashboard import overview
+from multiproxy.supervisor.dashboard import overview, windows
+from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
-from multiproxy.supervisor.dashboard.summary import Summary
-from multiproxy.supervisor.dashboard.views import BackendState, BackendView, FinishedView
+from multiproxy.supervisor.dashboard.views import BackendState, BackendView, SummaryView
 
 Data = dict[str, object]
 
@@ -26,36 +25,34 @@ ADVICE = (
 @dataclass(frozen=True, slots=True)
 class Card:
     view: BackendView
-    summary: Summary
+    summary: SummaryView
     pips: list[str]
-    line: str  # output of the last minute, path data
+    line: str  # output of the last two minutes, path data
     speed: float
     since_s: float | None
     advice: str
 
 
-def head(snapshot: Snapshot) -> Data:
-    return overview.head(snapshot) | {"states": overview.backends(snapshot)["summary"]}
+def head(snapshot: Snapshot, look: Look) -> Data:
+    return overview.head(snapshot) | {"states": overview.backends(snapshot, look)["summary"]}
 
 
-def rows(snapshot: Snapshot) -> Data:
-    by_backend: dict[str, list[FinishedView]] = defaultdict(list)
-    for exchange in snapshot.recent:
-        by_backend[exchange.backend].append(exchange)
-    output = snapshot.minute.output
+def rows(snapshot: Snapshot, look: Look) -> Data:
+    view = snapshot.window(windows.chosen(look).name)
+    output = snapshot.pulse.output
     cards = [
         Card(
-            view,
-            Summary(by_backend[view.id]),
-            overview.pips(view.slots_busy, view.slots_total or 0),
-            overview.spark(output[view.id].totals, 240, 44) if view.id in output else "",
-            output[view.id].now if view.id in output else 0.0,
-            snapshot.now - view.since if view.since is not None else None,
-            advice(view),
+            backend,
+            view.by_backend.get(backend.id, SummaryView()),
+            overview.pips(backend.slots_busy, backend.slots_total or 0),
+            overview.spark(output[backend.id], 240, 44) if backend.id in output else "",
+            windows.rate_now(output[backend.id]) if backend.id in output else 0.0,
+            snapshot.now - backend.since if backend.since is not None else None,
+            advice(backend),
         )
-        for view in snapshot.backends
+        for backend in snapshot.backends
     ]
-    return {"cards": cards}
+    return {"cards": cards, "window": view.window}
 
 
 def advice(view: BackendView) -> str:

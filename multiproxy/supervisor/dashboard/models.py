@@ -1,12 +1,13 @@
 """The Models page: which names work, where they go, how they perform."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 
+from multiproxy.supervisor.dashboard import windows
+from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.overview import SERVING
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
-from multiproxy.supervisor.dashboard.summary import Summary
-from multiproxy.supervisor.dashboard.views import BackendView, FinishedView, Outcome
+from multiproxy.supervisor.dashboard.views import BackendView, Outcome, SummaryView
 
 Data = dict[str, object]
 
@@ -18,7 +19,7 @@ class ModelRow:
     name: str
     backends: list[BackendView]  # in the order of the configuration
     contexts: list[int]  # the different sizes, smallest first
-    summary: Summary
+    summary: SummaryView
     warning: str
 
 
@@ -37,32 +38,33 @@ def head(snapshot: Snapshot) -> Data:
     }
 
 
-def rows(snapshot: Snapshot) -> Data:
-    exchanges: dict[str, list[FinishedView]] = defaultdict(list)
-    for exchange in snapshot.recent:
-        exchanges[exchange.model].append(exchange)
+def rows(snapshot: Snapshot, look: Look) -> Data:
+    view = snapshot.window(windows.chosen(look).name)
     return {
+        "window": view.window,
         "rows": [
             ModelRow(
                 name,
                 where,
                 sorted({b.context_size for b in where if b.context_size}),
-                Summary(exchanges[name]),
+                view.by_model.get(name, SummaryView()),
                 _warning(where),
             )
             for name, where in _by_model(snapshot).items()
-        ]
+        ],
     }
 
 
-def asked(snapshot: Snapshot) -> Data:
+def asked(snapshot: Snapshot, look: Look) -> Data:
     """Names clients used that are not a model's own: aliases, defaults, and mistakes."""
+    window = windows.chosen(look)
     counts = Counter(
         (x.requested_model, "" if x.outcome is Outcome.REJECTED else x.model)
-        for x in snapshot.recent
+        for x in snapshot.since(window.span_s)
         if x.requested_model and (x.requested_model != x.model or x.status == 404)
     )
-    return {"rows": [AskedRow(*names, n) for names, n in counts.most_common(MOST_ASKED)]}
+    rows = [AskedRow(*names, n) for names, n in counts.most_common(MOST_ASKED)]
+    return {"rows": rows, "window": window}
 
 
 def _by_model(snapshot: Snapshot) -> dict[str, list[BackendView]]:

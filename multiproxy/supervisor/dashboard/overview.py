@@ -1,12 +1,14 @@
 """What the fragments of the first page show, as plain data for their templates."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from multiproxy.supervisor.dashboard import activity, figures
+from multiproxy.supervisor.dashboard import activity, figures, windows
+from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.formats import span
-from multiproxy.supervisor.dashboard.minute import TTFT_BOUNDS, WINDOW_S, bucket, percentile
-from multiproxy.supervisor.dashboard.snapshot import Snapshot
-from multiproxy.supervisor.dashboard.views import BackendState, BackendView
+from multiproxy.supervisor.dashboard.snapshot import MINUTE_S, Snapshot
+from multiproxy.supervisor.dashboard.views import BackendState, BackendView, SummaryView
+from multiproxy.supervisor.rollups.percentiles import TTFT_BOUNDS, ttft_row
 
 SERVING = (BackendState.UP, BackendState.SLEEPING)  # a sleeping one wakes on a request
 BANNER_AFTER_S = 5  # a state shorter than this is a blip
@@ -89,104 +91,108 @@ def nav_counts(snapshot: Snapshot) -> dict[str, tuple[str, bool]]:
 
 
 def side(snapshot: Snapshot) -> Data:
-    output = snapshot.minute.output
-    speeds = {name: bins.now for name, bins in output.items()}
+    speeds = {name: windows.rate_now(line) for name, line in snapshot.pulse.output.items()}
     return {"backends": snapshot.backends, "speeds": speeds, "health": snapshot.health}
 
 
-def kpis(snapshot: Snapshot) -> Data:
-    minute = snapshot.minute
-    output = minute.output_total()
+def kpis(snapshot: Snapshot, look: Look) -> Data:
+    """Values and lines are of now; what is said about them is of the window."""
+    pulse, view = snapshot.pulse, snapshot.window(windows.chosen(look).name)
+    total = view.total
+    output = summed(pulse.output.values())
     backends = [b for b in snapshot.backends if b.state in SERVING]
     busy = sum(b.slots_busy for b in backends)
     slots = sum(b.slots_total or 0 for b in backends)
     prefilling = sum(x.phase == "prefill" for x in snapshot.running)
-    p50, p95 = percentile(minute.ttfts, 0.5), percentile(minute.ttfts, 0.95)
+    counts = [sum(column) for column in zip(*view.heat, strict=True)]
     return {
-        "minute": minute,
-        "output": output,
-        "output_line": spark(output.totals),
-        "prompt_line": spark(minute.prompt.totals),
-        "p50": p50,
-        "p95": p95,
-        "histogram": _histogram(minute.ttft_histogram(), p50, p95),
+        "window": view.window,
+        "total": total,
+        "output_now": windows.rate_now(output),
+        "output_line": spark(output),
+        "peak": max([*summed(view.output.values()), *output]),
+        "stream_speed": pulse.stream_speed,
+        "prompt_now": windows.rate_now(pulse.prompt),
+        "prompt_line": spark(pulse.prompt),
+        "histogram": _histogram(counts, total.ttft_p50, total.ttft_p95),
         "busy": busy,
         "slots": slots,
         "pips": pips(busy, slots, prefilling),
         "queued": len(snapshot.queued),
         "longest_wait": max((x.elapsed_s for x in snapshot.queued), default=None),
-        "request_bars": _bars(minute.ended.totals, minute.failed.totals),
-        "token_bar": _token_bar(
-            minute.cached_tokens, minute.processed_tokens, minute.output_tokens
-        ),
+        "ended_now": sum(pulse.ended[-60:]) / MINUTE_S,
+        "request_bars": _bars(pulse.ended, pulse.failed),
+        "token_bar": _token_bar(total),
     }
 
 
-def throughput(snapshot: Snapshot) -> Data:
-    """Output tokens per second of the last minute, stacked in the order of the configuration."""
-    minute = snapshot.minute
+def throughput(snapshot: Snapshot, look: Look) -> Data:
+    """Output tokens per second over the window, stacked in the order of the configuration."""
+    view = snapshot.window(windows.chosen(look).name)
     width, height = 600, 200
     names = list(dict.fromkeys(b.id for b in snapshot.backends))  # a replaced one may come twice
-    names += sorted(set(minute.output) - set(names) - {""})  # no longer configured
-    top = figures.nice_top(max(minute.output_total().totals))
-    base = [0.0] * WINDOW_S
+    names += sorted(view.output.keys() - set(names) - {""})  # no longer configured
+    lines = {name: figures.thinned(view.output[name]) for name in names if name in view.output}
+    now = snapshot.pulse.output
+    base = [0.0] * len(next(iter(lines.values()), ()))
+    top = figures.nice_top(max(summed(lines.values())))
     series = []
     for number, name in enumerate(names, start=1):
-        bins = minute.output.get(name)
-        if bins is None:
-            series.append(Series(name, (number - 1) % SERIES + 1, 0.0))
+        colour = (number - 1) % SERIES + 1
+        speed = windows.rate_now(now[name]) if name in now else 0.0
+        own = lines.get(name)
+        if own is None:
+            series.append(Series(name, colour, speed))
             continue
-        upper = [a + b for a, b in zip(base, bins.totals, strict=True)]
-        series.append(
-            Series(
-                name,
-                (number - 1) % SERIES + 1,
-                bins.now,
-                figures.area(upper, base, width, height, top),
-                figures.edge(upper, bins.totals, width, height, top),
-            )
-        )
+        upper = [a + b for a, b in zip(base, own, strict=True)]
+        area = figures.area(upper, base, width, height, top)
+        edge = figures.edge(upper, own, width, height, top)
+        series.append(Series(name, colour, speed, area, edge))
         base = upper
-    ticks = [top * i / 4 for i in (4, 3, 2, 1, 0)]
-    return {"series": series, "ticks": ticks, "total": minute.output_total().now}
-
-
-def first_token(snapshot: Snapshot) -> Data:
-    """Time to first token of the last minute: two-second columns, one row per bound."""
-    minute = snapshot.minute
-    width, height, columns = 420, 200, 30
-    grid = [[0] * len(TTFT_BOUNDS) for _ in range(columns)]
-    for moment, ttft in minute.first_tokens:
-        column = int((moment - (minute.now - WINDOW_S)) / WINDOW_S * columns)
-        grid[min(column, columns - 1)][bucket(ttft)] += 1
-    rows = len(TTFT_BOUNDS)
-
-    def level(ttft: float | None) -> float | None:
-        return None if ttft is None else round(height * (1 - (bucket(ttft) + 0.5) / rows), 1)
-
-    p50, p95 = percentile(minute.ttfts, 0.5), percentile(minute.ttfts, 0.95)
     return {
-        "cells": figures.heat(grid, width, height) if minute.first_tokens else [],
-        "count": len(minute.first_tokens),
-        "p50": p50,
-        "p95": p95,
-        "p50_y": level(p50),
-        "p95_y": level(p95),
+        "series": series,
+        "ticks": [top * i / 4 for i in (4, 3, 2, 1, 0)],
+        "total": windows.rate_now(summed(now.values())),
+        "window": view.window,
+        "marks": windows.axis(view.window),
     }
 
 
-def backends(snapshot: Snapshot) -> Data:
+def first_token(snapshot: Snapshot, look: Look) -> Data:
+    """Time to first token over the window: columns of time, one row per bound."""
+    view = snapshot.window(windows.chosen(look).name)
+    width, height = 420, 200
+    total = view.total
+
+    def level(ttft: float | None) -> float | None:
+        if ttft is None:
+            return None
+        return round(height * (1 - (ttft_row(ttft) + 0.5) / len(TTFT_BOUNDS)), 1)
+
+    return {
+        "cells": figures.heat(view.heat, width, height) if total.streams else [],
+        "total": total,
+        "p50_y": level(total.ttft_p50),
+        "p95_y": level(total.ttft_p95),
+        "window": view.window,
+        "marks": windows.axis(view.window),
+    }
+
+
+def backends(snapshot: Snapshot, look: Look) -> Data:
     rows = snapshot.backends
+    view = snapshot.window(windows.chosen(look).name)
     counts = {state: sum(b.state is state for b in rows) for state in BackendState}
     words = {BackendState.UP: "serving"}
+    pulse = snapshot.pulse.output
     return {
         "rows": rows,
+        "window": view.window,
         "summary": [f"{n} {words.get(state, state)}" for state, n in counts.items() if n],
         "pips": [pips(b.slots_busy, b.slots_total or 0) for b in rows],
-        "lines": {
-            name: spark(bins.totals, 104, 26) for name, bins in snapshot.minute.output.items()
-        },
-        "speeds": {name: bins.now for name, bins in snapshot.minute.output.items()},
+        "totals": [view.by_backend.get(b.id, SummaryView()) for b in rows],
+        "lines": {name: spark(line[-60:], 104, 26) for name, line in pulse.items()},
+        "speeds": {name: windows.rate_now(line) for name, line in pulse.items()},
         "now": snapshot.now,
     }
 
@@ -223,7 +229,12 @@ def finished(snapshot: Snapshot) -> Data:
 # -- the small drawings of the key figures ---------------------------------------------------
 
 
-def spark(values: list[float], width: int = 120, height: int = 34) -> str:
+def summed(lines: Iterable[Sequence[float]]) -> list[float]:
+    """Lines of one length added up; two zeros when there is none."""
+    return [sum(column) for column in zip(*lines, strict=True)] or [0.0, 0.0]
+
+
+def spark(values: Sequence[float], width: int = 120, height: int = 34) -> str:
     """Path data of a line over ``width`` by ``height`` with its own scale."""
     top = max(max(values), 1e-9) * 1.12
     return figures.line(values, width, height - 2, top)
@@ -234,7 +245,7 @@ def _histogram(
 ) -> list[tuple[str, int, str]]:
     """(class, x, height) of each bar; the bars that hold a percentile stand out."""
     peak = max(max(counts), 1)
-    marks = {bucket(p): name for name, p in (("p95", p95), ("p50", p50)) if p is not None}
+    marks = {ttft_row(p): name for name, p in (("p95", p95), ("p50", p50)) if p is not None}
     return [
         (marks.get(i, ""), i * 10, figures.short(max(1.0, count / peak * 31)))
         for i, count in enumerate(counts)
@@ -251,9 +262,9 @@ def pips(busy: int, slots: int, prefilling: int = 0) -> list[str]:
     return kinds + ["free"] * (slots - taken)
 
 
-def _bars(ended: list[float], failed: list[float]) -> list[tuple[int, str, str]]:
-    """(x, height, height of the failed part) of two-second bars."""
-    pairs = [(sum(ended[i : i + 2]), sum(failed[i : i + 2])) for i in range(0, len(ended), 2)]
+def _bars(ended: Sequence[float], failed: Sequence[float]) -> list[tuple[int, str, str]]:
+    """(x, height, height of the failed part) of four-second bars."""
+    pairs = [(sum(ended[i : i + 4]), sum(failed[i : i + 4])) for i in range(0, len(ended), 4)]
     peak = max(4.0, *(total for total, _ in pairs))
     return [
         (i * 4, figures.short(total / peak * 32), figures.short(bad / peak * 32))
@@ -261,7 +272,11 @@ def _bars(ended: list[float], failed: list[float]) -> list[tuple[int, str, str]]
     ]
 
 
-def _token_bar(cached: int, processed: int, output: int) -> list[figures.Rect]:
-    total = cached + processed + output
-    parts = [("cache", cached), ("prefill", processed), ("decode", output)]
-    return figures.segments(parts, total, 120) if total else []
+def _token_bar(total: SummaryView) -> list[figures.Rect]:
+    parts = [
+        ("cache", total.cached_tokens),
+        ("prefill", total.processed_tokens),
+        ("decode", total.output_tokens),
+    ]
+    whole = sum(amount for _, amount in parts)
+    return figures.segments(parts, whole, 120) if whole else []

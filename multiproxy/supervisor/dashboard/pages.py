@@ -10,7 +10,15 @@ from dataclasses import dataclass
 
 from jinja2 import Environment
 
-from multiproxy.supervisor.dashboard import fleet, models, overview, request, requests, setup
+from multiproxy.supervisor.dashboard import (
+    fleet,
+    models,
+    overview,
+    request,
+    requests,
+    setup,
+    windows,
+)
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
 from multiproxy.supervisor.dashboard.views import Provider
@@ -64,6 +72,9 @@ FRAME = (
     Fragment("banner", _same(overview.banner)),
 )
 
+# A link per window; they never change under the reader.
+WINDOW_SWITCH = Fragment("window-switch", windows.switch, once=True)
+
 PAGES = (
     Page(
         "overview",
@@ -73,14 +84,16 @@ PAGES = (
         (
             *FRAME,
             Fragment("head", _same(overview.head)),
-            Fragment("kpis", _same(overview.kpis)),
-            Fragment("throughput", _same(overview.throughput)),
-            Fragment("first-token", _same(overview.first_token)),
-            Fragment("backends", _same(overview.backends)),
+            Fragment("kpis", overview.kpis),
+            Fragment("throughput", overview.throughput),
+            Fragment("first-token", overview.first_token),
+            Fragment("backends", overview.backends),
             Fragment("activity-head", _same(overview.activity_head)),
             Fragment("running", _same(overview.running), fast=True),
             Fragment("finished", _same(overview.finished), fast=True),
+            WINDOW_SWITCH,
         ),
+        query=(windows.FIELD,),
     ),
     Page(
         "requests",
@@ -117,9 +130,11 @@ PAGES = (
         "backends",
         (
             *FRAME,
-            Fragment("fleet-head", _same(fleet.head)),
-            Fragment("fleet", _same(fleet.rows)),
+            Fragment("fleet-head", fleet.head),
+            Fragment("fleet", fleet.rows),
+            WINDOW_SWITCH,
         ),
+        query=(windows.FIELD,),
     ),
     Page(
         "models",
@@ -129,9 +144,11 @@ PAGES = (
         (
             *FRAME,
             Fragment("models-head", _same(models.head)),
-            Fragment("models", _same(models.rows)),
-            Fragment("models-asked", _same(models.asked)),
+            Fragment("models", models.rows),
+            Fragment("models-asked", models.asked),
+            WINDOW_SWITCH,
         ),
+        query=(windows.FIELD,),
     ),
     Page(
         "config",

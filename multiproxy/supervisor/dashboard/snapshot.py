@@ -2,20 +2,19 @@
 
 from functools import cached_property
 
-from multiproxy.supervisor.dashboard.minute import WINDOW_S, Minute
 from multiproxy.supervisor.dashboard.views import (
     BackendView,
     FinishedView,
     HealthView,
     Phase,
     Provider,
+    PulseView,
     RunningView,
+    WindowView,
 )
 
-# Enough for 68 exchanges a second over the whole minute; above that the window gets shorter,
-# never the numbers wrong (see ``Minute``'s ``span_s``).
-MAX_FINISHED = 4096
-RECENT_S = 300.0
+MAX_FINISHED = 8192  # all there are
+MINUTE_S = 60.0
 FOREVER_S = 10 * 365 * 86400.0
 
 
@@ -24,6 +23,7 @@ class Snapshot:
 
     def __init__(self, provider: Provider, now: float) -> None:
         self._provider = provider
+        self._windows: dict[str, WindowView] = {}
         self.now = now
 
     @cached_property
@@ -36,12 +36,12 @@ class Snapshot:
 
     @cached_property
     def finished(self) -> list[FinishedView]:
-        return self._provider.finished(MAX_FINISHED, WINDOW_S)
+        """Those of the last minute."""
+        return self._provider.finished(MAX_FINISHED, MINUTE_S)
 
-    @cached_property
-    def recent(self) -> list[FinishedView]:
-        """The last minutes, for what a single one has too few samples of."""
-        return self._provider.finished(MAX_FINISHED, RECENT_S)
+    def since(self, span_s: float) -> list[FinishedView]:
+        """Those of the last ``span_s`` seconds that are still kept one by one."""
+        return self._provider.finished(MAX_FINISHED, span_s)
 
     def history(self, limit: int) -> list[FinishedView]:
         """The newest ``limit`` there are, however long ago they ended."""
@@ -52,8 +52,13 @@ class Snapshot:
         return self._provider.health()
 
     @cached_property
-    def minute(self) -> Minute:
-        return Minute(self.running, self.finished, self.now, MAX_FINISHED)
+    def pulse(self) -> PulseView:
+        return self._provider.pulse()
+
+    def window(self, name: str) -> WindowView:
+        if name not in self._windows:
+            self._windows[name] = self._provider.window(name)
+        return self._windows[name]
 
     @cached_property
     def queued(self) -> list[RunningView]:

@@ -9,9 +9,12 @@ Units: times of day are Unix seconds (float), durations are seconds, sizes are t
 string may come from outside (model names, user agents, a backend's error): it is text.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+FLOW_STEP_S = 0.2  # of RunningView.flow
 
 
 class BackendState(StrEnum):
@@ -191,6 +194,85 @@ class EventView:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time up to now that a page can show."""
+
+    name: str  # as in the URL
+    label: str  # as on the switch
+    words: str  # "the last ..."
+    span_s: int
+    step_s: int  # of one point of a chart
+    columns: int  # of the heat map
+    refresh_s: float  # how often its numbers are made anew
+
+
+WINDOWS: Mapping[str, Window] = {
+    window.name: window
+    for window in (
+        Window("5m", "5 m", "5 minutes", 300, 1, 30, 0.0),
+        Window("1h", "1 h", "hour", 3600, 10, 30, 10.0),
+        Window("24h", "24 h", "24 hours", 86_400, 300, 24, 60.0),
+        Window("7d", "7 d", "7 days", 604_800, 3600, 28, 60.0),
+    )
+}
+DEFAULT_WINDOW = "5m"
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryView:
+    """What some exchanges add up to. ``streams`` is how many the first-token times come from."""
+
+    requests: int = 0
+    failures: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    streams: int = 0
+    ttft_p50: float | None = None
+    ttft_p95: float | None = None
+    speed: float | None = None  # tokens/s of the median stream
+
+    @property
+    def processed_tokens(self) -> int:
+        return self.prompt_tokens - self.cached_tokens
+
+    @property
+    def failed_share(self) -> float | None:
+        """Of the exchanges that could succeed: leaving and 4xx count as well-served."""
+        return self.failures / self.requests if self.requests else None
+
+    @property
+    def cached_share(self) -> float | None:
+        """Of all prompt tokens, not of requests: a long cached prompt saves more."""
+        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
+
+
+@dataclass(frozen=True, slots=True)
+class PulseView:
+    """The last 120 complete seconds, one value per second, the newest last."""
+
+    output: Mapping[str, Sequence[float]]  # tokens/s by backend
+    prompt: Sequence[float]  # processed tokens/s: the cached part cost nothing
+    ended: Sequence[float]  # requests
+    failed: Sequence[float]
+    stream_speed: float | None  # tokens/s of the median running stream
+
+
+@dataclass(frozen=True, slots=True)
+class WindowView:
+    """One window, ending now. ``is_exact`` tells percentiles of samples from those of buckets."""
+
+    window: Window
+    span_s: float  # what the sums really cover: whole bins, so a little less
+    output: Mapping[str, Sequence[float]]  # tokens/s by backend, a point each ``window.step_s``
+    total: SummaryView
+    by_backend: Mapping[str, SummaryView]
+    by_model: Mapping[str, SummaryView]
+    heat: Sequence[Sequence[int]]  # columns, oldest first, of counts per row of TTFT_BOUNDS
+    is_exact: bool
+
+
 class Provider(Protocol):
     """The running system as the dashboard sees it. Lists are fresh copies."""
 
@@ -204,6 +286,12 @@ class Provider(Protocol):
 
     def finished(self, limit: int, since_s: float) -> list[FinishedView]:
         """Those that ended within the last ``since_s`` seconds, newest first, at most ``limit``."""
+        ...
+
+    def pulse(self) -> PulseView: ...
+
+    def window(self, name: str) -> WindowView:
+        """``name`` is one of WINDOWS; the same object until it is made anew."""
         ...
 
     def health(self) -> HealthView: ...

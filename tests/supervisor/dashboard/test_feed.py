@@ -210,7 +210,7 @@ async def test_a_stream_begins_with_hello_and_every_fragment(serve):
     assert hello["boot"] == "boot-1"
     assert hello["version"] == "0.1.0"
     page = await client.event()
-    for fragment in PAGES[0].fragments:
+    for fragment in PAGES[0].live:
         assert f'hx-target="#{fragment.name}"' in page
 
 

@@ -1,15 +1,16 @@
-"""The Backends page: numbers of the last five minutes, and advice."""
+"""The Backends page: numbers of the window, and advice."""
 
 import pytest
 from dashboard_scene import NOW, Scene, backend, finished
 
 from multiproxy.supervisor.dashboard import fleet
+from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
 from multiproxy.supervisor.dashboard.views import BackendState, Outcome
 
 
 def cards(**lists: object) -> list[fleet.Card]:
-    return fleet.rows(Snapshot(Scene(**lists), NOW))["cards"]
+    return fleet.rows(Snapshot(Scene(**lists), NOW), Look("backends"))["cards"]
 
 
 def test_each_backend_has_its_own_numbers():

@@ -3,8 +3,11 @@
 from dashboard_scene import NOW, Scene, backend, finished
 
 from multiproxy.supervisor.dashboard import models
+from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
 from multiproxy.supervisor.dashboard.views import BackendState, Outcome
+
+MODELS = Look("models")
 
 
 def snapshot(**lists: object) -> Snapshot:
@@ -18,7 +21,8 @@ def test_a_model_lists_its_backends_and_their_context_sizes():
                 backend("a", models=("m", "n"), context_size=32768),
                 backend("b", models=("m",), context_size=16384),
             ]
-        )
+        ),
+        MODELS,
     )["rows"]
     assert [(row.name, [b.id for b in row.backends], row.contexts) for row in rows] == [
         ("m", ["a", "b"], [16384, 32768]),
@@ -29,7 +33,7 @@ def test_a_model_lists_its_backends_and_their_context_sizes():
 
 def test_a_model_without_a_serving_backend_is_marked():
     data = snapshot(backend_list=[backend("a", models=("m",), state=BackendState.DOWN)])
-    assert models.rows(data)["rows"][0].warning == "No backend of it is serving"
+    assert models.rows(data, MODELS)["rows"][0].warning == "No backend of it is serving"
     assert models.head(data) == {"models": 1, "served": 0}
 
 
@@ -40,7 +44,7 @@ def test_names_that_are_not_a_models_own_are_counted_with_what_became_of_them():
         finished("3", requested_model="m", model="m"),
         finished("4", requested_model="typo", model="typo", outcome=Outcome.REJECTED, status=404),
     ]
-    rows = models.asked(snapshot(finished_list=done))["rows"]
+    rows = models.asked(snapshot(finished_list=done), MODELS)["rows"]
     assert [(row.name, row.served_as, row.count) for row in rows] == [
         ("gpt-4o", "m", 2),
         ("typo", "", 1),

@@ -4,9 +4,11 @@ import pytest
 from dashboard_scene import NOW, Scene, backend, busy, finished, running
 
 from multiproxy.supervisor.dashboard import overview
+from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
 from multiproxy.supervisor.dashboard.views import BackendState, HealthView, Phase
 
+OVERVIEW = Look("overview")
 DOWN = {"state": BackendState.DOWN, "reason": "connection refused"}
 
 
@@ -53,8 +55,8 @@ def test_the_worst_two_are_shown_and_the_others_counted():
 
 def test_percentiles_need_enough_streams():
     few = [finished(ttft_s=1.0) for _ in range(5)]
-    data = overview.kpis(snapshot(finished_list=few))
-    assert (data["p50"], data["p95"]) == (1.0, None)
+    data = overview.kpis(snapshot(finished_list=few), OVERVIEW)
+    assert (data["total"].ttft_p50, data["total"].ttft_p95) == (1.0, None)
 
 
 def test_slots_of_serving_backends_are_added_up():
@@ -63,19 +65,21 @@ def test_slots_of_serving_backends_are_added_up():
         backend("b", slots_busy=1, slots_total=2),
         backend("c", slots_total=8, **DOWN),
     ]
-    data = overview.kpis(snapshot(backend_list=rows, running_list=[running(phase=Phase.PREFILL)]))
+    data = overview.kpis(
+        snapshot(backend_list=rows, running_list=[running(phase=Phase.PREFILL)]), OVERVIEW
+    )
     assert (data["busy"], data["slots"]) == (4, 6)
     assert data["pips"] == ["decode"] * 3 + ["prefill"] + ["free"] * 2
 
 
 def test_more_slots_than_can_be_counted_become_a_bar():
-    data = overview.kpis(snapshot(backend_list=[backend(slots_total=64)]))
+    data = overview.kpis(snapshot(backend_list=[backend(slots_total=64)]), OVERVIEW)
     assert data["pips"] == []
 
 
 def test_the_queue_tells_its_length_and_its_longest_wait():
     waiting = [running(phase=Phase.QUEUED, elapsed_s=wait) for wait in (0.2, 0.6)]
-    data = overview.kpis(snapshot(running_list=[*waiting, running()]))
+    data = overview.kpis(snapshot(running_list=[*waiting, running()]), OVERVIEW)
     assert (data["queued"], data["longest_wait"]) == (2, 0.6)
     head = overview.activity_head(snapshot(running_list=[*waiting, running()]))
     assert (head["running"], head["queued"]) == (1, 2)
@@ -87,7 +91,7 @@ def test_throughput_is_stacked_in_the_order_of_the_configuration():
         finished(backend=name, ended_at=NOW - 0.5, total_s=11.0, ttft_s=1.0, output_tokens=tokens)
         for name, tokens in (("a", 100), ("b", 300), ("gone", 10))
     ]
-    data = overview.throughput(snapshot(backend_list=rows, finished_list=done))
+    data = overview.throughput(snapshot(backend_list=rows, finished_list=done), OVERVIEW)
     assert [(s.name, s.number, s.now, bool(s.area)) for s in data["series"]] == [
         ("b", 1, 30.0, True),
         ("a", 2, 10.0, True),
@@ -100,19 +104,19 @@ def test_throughput_is_stacked_in_the_order_of_the_configuration():
 
 def test_a_fifth_backend_repeats_the_first_colour():
     rows = [backend(name) for name in "abcde"]
-    series = overview.throughput(snapshot(backend_list=rows))["series"]
+    series = overview.throughput(snapshot(backend_list=rows), OVERVIEW)["series"]
     assert [s.number for s in series] == [1, 2, 3, 4, 1]
 
 
 def test_a_first_token_lands_in_the_column_of_its_time_and_the_row_of_its_length():
-    done = [finished(ended_at=NOW - 10, total_s=20.0, ttft_s=0.5)]  # 29.5 s ago, half a second
-    data = overview.first_token(snapshot(finished_list=done))
+    done = [finished(ended_at=NOW - 130, total_s=20.0, ttft_s=0.5)]  # 149.5 s ago, half a second
+    data = overview.first_token(snapshot(finished_list=done), OVERVIEW)
     assert data["cells"] == [(2, "M210 100h12.6v15.3h-12.6z")]
     assert data["p50_y"] is None
 
 
 def test_backends_are_counted_by_their_state():
-    assert overview.backends(Snapshot(busy(), NOW))["summary"] == [
+    assert overview.backends(Snapshot(busy(), NOW), OVERVIEW)["summary"] == [
         "3 serving",
         "1 loading",
         "1 down",

@@ -130,5 +130,5 @@ async def test_markup_from_outside_is_text_in_the_stream_too(serve):
     assert (await client.event()).startswith("event: mp:hello")
     page = await client.event()
     assert "<script" not in page
-    assert page.count("</hx-partial>") == len(PAGES[0].fragments)
+    assert page.count("</hx-partial>") == len(PAGES[0].live)
     assert all(line.startswith(("id: ", "data: ")) for line in page.split("\n"))

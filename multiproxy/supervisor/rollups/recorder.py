@@ -1,0 +1,146 @@
+"""Everything that is remembered of finished exchanges, at every resolution the pages need.
+
+``add`` is called once per exchange, in the order of their ends; the rest answers questions.
+Seconds and single requests are kept for minutes, sums per minute for an hour, per five minutes
+for a day, per hour for a week, and what everybody used per hour for a month.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from multiproxy.supervisor.dashboard.views import (
+    FLOW_STEP_S,
+    WINDOWS,
+    FinishedView,
+    Outcome,
+    PulseView,
+    RunningView,
+    WindowView,
+)
+from multiproxy.supervisor.rollups import window as windows
+from multiproxy.supervisor.rollups.level import Level, Series
+from multiproxy.supervisor.rollups.totals import Counters, Totals
+from multiproxy.supervisor.rollups.track import Bins, Track
+
+KEPT = 8192  # single exchanges, the newest
+PULSE_S = 120
+USAGE_HOURS = 31 * 24 + 1
+# Windows whose points are seconds or tens of them come from tracks, the longer ones from levels.
+_FINE = {name: w for name, w in WINDOWS.items() if w.step_s < 60}
+_LEVEL_STEPS = {"5m": 10, "1h": 60, "24h": 300, "7d": 3600}
+
+
+class Recorder:
+    """Times are Unix seconds; every question takes ``now``."""
+
+    def __init__(self) -> None:
+        self.finished: deque[FinishedView] = deque(maxlen=KEPT)
+        self.levels = {
+            name: Level(step, WINDOWS[name].span_s // step + 1, Totals)
+            for name, step in _LEVEL_STEPS.items()
+        }
+        self.usage: Level[Counters] = Level(3600, USAGE_HOURS, Counters)
+        self._output: dict[str, dict[str, Track]] = {name: {} for name in _FINE}
+        self._prompt = Track(1, PULSE_S)
+        self._ended = Track(1, PULSE_S)
+        self._failed = Track(1, PULSE_S)
+
+    def add(self, x: FinishedView) -> None:
+        """Record an exchange that has just ended."""
+        series = series_of(x)
+        for level in self.levels.values():
+            level.add(series, x.ended_at, x)
+        self.usage.add((*series, x.key), x.ended_at, x)
+        self.remember(x)
+
+    def remember(self, x: FinishedView) -> None:
+        """Take up a single exchange without its sums: those of the long windows are known."""
+        self.finished.append(x)
+        self._ended.add(1, x.ended_at, x.ended_at)
+        if x.outcome.is_failure:
+            self._failed.add(1, x.ended_at, x.ended_at)
+        first = x.started_at + x.ttft_s if x.ttft_s is not None else None
+        if x.prompt_tokens is not None and x.outcome is not Outcome.REJECTED:
+            processed = max(0, x.prompt_tokens - (x.cached_tokens or 0))
+            done = first or x.ended_at
+            self._prompt.add(processed, done - (x.prefill_s or 0.0), done)
+        if x.output_tokens:
+            begin = first or (x.ended_at - x.decode_s if x.decode_s else x.started_at)
+            for name, tracks in self._output.items():
+                if x.backend not in tracks:
+                    w = WINDOWS[name]
+                    tracks[x.backend] = Track(w.step_s, w.span_s // w.step_s)
+                tracks[x.backend].add(x.output_tokens, begin, x.ended_at)
+
+    def pulse(self, running: Sequence[RunningView], now: float) -> PulseView:
+        """The last two minutes, with the tokens of running exchanges."""
+        prompt = self._prompt.until(now)
+        for x in running:
+            if x.ttft_s is not None and x.prompt_tokens is not None:
+                first = x.started_at + x.ttft_s
+                prompt.add(max(0, x.prompt_tokens - (x.cached_tokens or 0)), first, first)
+        output = self._output_until("5m", running, now)
+        speeds = [x.tokens_per_s for x in running if x.tokens_per_s]
+        return PulseView(
+            {name: rates[-PULSE_S:] for name, rates in output.items()},
+            prompt.rates,
+            self._ended.until(now).amounts,
+            self._failed.until(now).amounts,
+            median(speeds) if speeds else None,
+        )
+
+    def window(self, name: str, running: Sequence[RunningView], now: float) -> WindowView:
+        """The window ``name`` of WINDOWS."""
+        window, level = WINDOWS[name], self.levels[name]
+        if name not in _FINE:
+            return windows.build(window, level, self._output_of(level, now), now, None)
+        begin = now - window.span_s
+        # The ring is in the order of ends: what it has forgotten ended before its oldest.
+        reaches_back = len(self.finished) < KEPT or self.finished[0].ended_at < begin
+        samples = windows.Samples(self.finished, running, begin) if reaches_back else None
+        output = self._output_until(name, running, now)
+        return windows.build(window, level, output, now, samples)
+
+    def _output_until(
+        self, name: str, running: Sequence[RunningView], now: float
+    ) -> Mapping[str, Sequence[float]]:
+        bins = {backend: track.until(now) for backend, track in self._output[name].items()}
+        window = WINDOWS[name]
+        for x in running:
+            if x.ttft_s is None:
+                continue
+            if x.backend not in bins:
+                bins[x.backend] = Track(window.step_s, window.span_s // window.step_s).until(now)
+            _add_running(bins[x.backend], x, now)
+        return {backend: found.rates for backend, found in bins.items() if any(found.amounts)}
+
+    def _output_of(self, level: Level[Totals], now: float) -> Mapping[str, Sequence[float]]:
+        """The last point is of the stretch that still runs."""
+        points = level.kept - 1
+        newest = level.start_of(now)
+        first = newest - (points - 1) * level.step
+        rates: dict[str, list[float]] = {}
+        for start, (_, backend), totals in level.since(first):
+            if totals.counters.output_tokens and start <= newest:
+                seconds = level.step if start < newest else max(now - newest, level.step / 10)
+                line = rates.setdefault(backend, [0.0] * points)
+                line[(start - first) // level.step] += totals.counters.output_tokens / seconds
+        return rates
+
+
+def series_of(x: FinishedView) -> Series:
+    """(model, backend). A name that was asked for and never served is not a model."""
+    return (x.model if x.backend or x.outcome.is_failure else "", x.backend)
+
+
+def _add_running(bins: Bins, x: RunningView, now: float) -> None:
+    """The rhythm of the last seconds as measured, what came before spread evenly."""
+    flow_begin = now - FLOW_STEP_S * len(x.flow)
+    for i, count in enumerate(x.flow):
+        if count:
+            begin = flow_begin + i * FLOW_STEP_S
+            bins.add(count, begin, begin + FLOW_STEP_S)
+    earlier = x.output_tokens - sum(x.flow)
+    if earlier > 0 and x.ttft_s is not None:
+        bins.add(earlier, min(x.started_at + x.ttft_s, flow_begin), flow_begin)
