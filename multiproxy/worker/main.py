@@ -1,6 +1,7 @@
 """One worker process: its loop, its clients' doorway, its clock and its end."""
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -312,6 +313,9 @@ async def _main(
     loop.add_signal_handler(signal.SIGTERM, worker.drain)
     if lifeline_fd >= 0:
         loop.add_reader(lifeline_fd, _lifeline, lifeline_fd, worker)
+    # What is here now stays to the end: the garbage collector need not walk it again and again.
+    gc.collect()
+    gc.freeze()
     worker.serve(socket.socket(fileno=listener_fd))
     await worker.wait_ended()
     return 0
