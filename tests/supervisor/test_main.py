@@ -64,7 +64,7 @@ class Bench:
         return json.loads(answer)
 
     async def until(self, condition):
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.01)
 
