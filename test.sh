@@ -4,9 +4,11 @@
 # All checks run even when one fails; the last lines say which did.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/scripts/venv.sh"
+source "$root/scripts/node.sh"
 cd "$root"
 
 prepare_venv requirements.txt requirements-test.txt
+prepare_node
 
 summary='' status=0
 run() { # run NAME COMMAND...

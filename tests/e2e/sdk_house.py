@@ -18,14 +18,20 @@ from multiproxy import simulator
 from multiproxy.simulator import Settings
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-_BEGUN = ROLE + text("Once upon")
+_NAMES = b'"id":"chatcmpl-1","created":1763856000,"model":"demo",'
+
+
+def _named(chunks: bytes) -> bytes:
+    """The chunks with the members that llama-server puts into each, and SDKs look for."""
+    return chunks.replace(b'"choices":', _NAMES + b'"choices":')
+
+
 # The SDK overlooks a usage chunk that is not named as one.
 _USAGE = usage(prompt=10, cached=6, output=4).replace(
     b"{", b'{"object":"chat.completion.chunk",', 1
 )
 END = _USAGE + DONE
-
-SCRIPTS: dict[str, list[bytes | float]] = {
+_ANSWERS = {
     "text": [ROLE, text("Hel"), text("lo"), finish() + END],
     "think": [ROLE, reasoning("hm"), reasoning("m"), text("ok"), finish(), END],
     "call": [ROLE, call(0, "c0", "weather", '{"city":'), call(0, arguments='"A"}'),
@@ -35,13 +41,17 @@ SCRIPTS: dict[str, list[bytes | float]] = {
               call(2, "c2", "clock", "{}"), finish("tool_calls"), END],
     "word": [ROLE, text("a"), finish(__verbose=verbose("word", "END")), END],
     "length": [ROLE, text("abc"), finish("length"), END],
-    # Deaths: the process ended, it ended politely, it said so, and it forgot the finish.
+}  # fmt: skip
+_BEGUN = _named(ROLE + text("Once upon"))
+# The process ended, it ended politely, it said so, and it forgot the finish.
+_DEATHS = {
     "cut": [_HEAD + b"%x\r\n%b\r\n" % (len(_BEGUN), _BEGUN)],
     "early-end": [_BEGUN],
     "error": [_BEGUN, ERROR],
     "no-finish": [_BEGUN, DONE],
-}  # fmt: skip
-DEATHS = ("cut", "early-end", "error", "no-finish")
+}
+DEATHS = tuple(_DEATHS)
+SCRIPTS = {name: [*map(_named, pieces)] for name, pieces in _ANSWERS.items()} | _DEATHS
 
 SETTINGS: dict[str, Any] = {
     "tokens_per_second": 0,

@@ -4,32 +4,13 @@ import gzip
 import http.client
 import json
 
-import anthropic
 import openai
 import pytest
 import zstandard
-from e2e.sdk_house import DEATHS, sdk_house
+from e2e.sdk_house import sdk_house
+from e2e.sdk_questions import CHAT_TOOLS, MESSAGES_TOOLS, RESPONSES_TOOLS, THREE_CALLS
+from e2e.typed_answers import typed, typed_events
 from pydantic import BaseModel
-
-PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-CHAT_TOOLS = [
-    {"type": "function", "function": {"name": name, "parameters": PARAMETERS}}
-    for name in ("weather", "clock")
-]
-MESSAGES_TOOLS = [{"name": name, "input_schema": PARAMETERS} for name in ("weather", "clock")]
-RESPONSES_TOOLS = [
-    {"type": "function", "name": name, "parameters": PARAMETERS, "strict": False}
-    for name in ("weather", "clock")
-]
-PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
-)
-THREE_CALLS = [
-    ("c0", "weather", {"city": "A"}),
-    ("c1", "weather", {"city": "B"}),
-    ("c2", "clock", {}),
-]
-ENDLESS = "word " * 4000  # 5,000 tokens; a slot has 2,048
 
 
 class City(BaseModel):
@@ -50,11 +31,15 @@ def chat(house):
     def ask(said, **members):
         messages = [{"role": "user", "content": said}] if isinstance(said, str) else said
         question = {"model": "demo", "messages": messages, **members}
-        whole = house.openai.chat.completions.create(**question)
-        with house.openai.chat.completions.stream(
-            **question, stream_options={"include_usage": True}
-        ) as stream:
-            streamed = stream.get_final_completion()
+        whole = typed(house.openai.chat.completions.create(**question))
+        counting = {"stream_options": {"include_usage": True}}
+        with house.openai.chat.completions.stream(**question, **counting) as stream:
+            streamed = typed(stream.get_final_completion())
+        chunks = typed_events(
+            house.openai.chat.completions.create(**question, **counting, stream=True)
+        )
+        assert said_by(chunks) == whole.choices[0].message.content
+        assert chunks[-1].usage == streamed.usage
         told, helped = whole.choices[0], streamed.choices[0]
         assert helped.finish_reason == told.finish_reason
         assert (helped.message.content or "") == told.message.content
@@ -72,9 +57,12 @@ def messages(house):
     def ask(said, **members):
         history = [{"role": "user", "content": said}] if isinstance(said, str) else said
         question = {"model": "demo", "max_tokens": 500, "messages": history, **members}
-        whole = house.anthropic.messages.create(**question)
+        whole = typed(house.anthropic.messages.create(**question))
         with house.anthropic.messages.stream(**question) as stream:
-            streamed = stream.get_final_message()
+            streamed = typed(stream.get_final_message())
+        events = typed_events(house.anthropic.messages.create(**question, stream=True))
+        assert [event.type for event in events[-2:]] == ["message_delta", "message_stop"]
+        assert events[-2].delta.stop_reason == whole.stop_reason
         dumps = [
             each.model_dump(exclude_none=True, exclude={"id", "usage"})
             for each in (whole, streamed)
@@ -92,9 +80,13 @@ def responses(house):
 
     def ask(said, **members):
         question = {"model": "demo", "input": said, **members}
-        whole = house.openai.responses.create(**question)
+        whole = typed(house.openai.responses.create(**question))
         with house.openai.responses.stream(**question) as stream:
-            streamed = stream.get_final_response()
+            streamed = typed(stream.get_final_response())
+        events = typed_events(house.openai.responses.create(**question, stream=True))
+        assert [event.sequence_number for event in events] == list(range(len(events)))
+        assert events[-1].type == "response.completed"
+        assert events[-1].response.output_text == whole.output_text
         assert streamed.status == whole.status
         assert streamed.output_text == whole.output_text
         assert [item.type for item in streamed.output] == [item.type for item in whole.output]
@@ -109,6 +101,10 @@ def calls_of(message):
         (call.id, call.function.name, json.loads(call.function.arguments))
         for call in message.tool_calls or ()
     ]
+
+
+def said_by(chunks):
+    return "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
 
 
 def last_body(house):
@@ -260,76 +256,11 @@ def test_structured_output_is_parsed_by_every_helper(house):
     assert isinstance(answer.output_parsed, City)
     with responses.stream(model="demo", input="Which city?", text_format=City) as stream:
         assert isinstance(stream.get_final_response().output_parsed, City)
-    form = {"format": {"type": "json_schema", "schema": City.model_json_schema()}}
-    message = house.anthropic.messages.create(
-        model="demo", max_tokens=200, messages=question, output_config=form
-    )
-    assert City.model_validate_json(message.content[0].text)
-
-
-# -- errors ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-def test_an_image_that_no_model_can_see_is_the_clients_error(house, stream):
-    url = f"data:image/png;base64,{PIXEL}"
-    picture = {"type": "image_url", "image_url": {"url": url}}
-    source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
-    with pytest.raises(openai.BadRequestError, match="image"):
-        house.openai.chat.completions.create(
-            model="demo", stream=stream,
-            messages=[{"role": "user", "content": [picture]}],
-        )  # fmt: skip
-    with pytest.raises(anthropic.BadRequestError, match="image"):
-        house.anthropic.messages.create(
-            model="demo", max_tokens=9, stream=stream,
-            messages=[{"role": "user", "content": [{"type": "image", "source": source}]}],
-        )  # fmt: skip
-    with pytest.raises(openai.BadRequestError, match="image"):
-        house.openai.responses.create(
-            model="demo", stream=stream,
-            input=[{"role": "user", "content": [{"type": "input_image", "image_url": url}]}],
-        )  # fmt: skip
-
-
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-def test_a_prompt_past_the_context_has_the_words_that_agents_look_for(house, stream):
-    history = [{"role": "user", "content": ENDLESS}]
-    with pytest.raises(openai.BadRequestError, match="maximum context length") as told:
-        house.openai.chat.completions.create(model="demo", messages=history, stream=stream)
-    assert told.value.code == "context_length_exceeded"
-    with pytest.raises(anthropic.BadRequestError, match="prompt is too long: 5.* tokens > 2048"):
-        house.anthropic.messages.create(model="demo", max_tokens=9, messages=history, stream=stream)
-    with pytest.raises(openai.BadRequestError) as told:
-        house.openai.responses.create(model="demo", input=ENDLESS, stream=stream)
-    assert told.value.code == "context_length_exceeded"
-
-
-@pytest.mark.parametrize("death", DEATHS)
-def test_a_backend_that_dies_is_never_taken_for_success(house, death):
-    said = f"@script {death}"
-    history = [{"role": "user", "content": said}]
-    chat, responses = house.openai.chat.completions, house.openai.responses
-    messages = house.anthropic.messages
-    with pytest.raises(openai.InternalServerError):
-        chat.create(model="demo", messages=history)
-    with pytest.raises(openai.APIError):
-        list(chat.create(model="demo", messages=history, stream=True))
-    with pytest.raises(openai.APIError), chat.stream(model="demo", messages=history) as stream:
-        stream.get_final_completion()
-    question = {"model": "demo", "max_tokens": 99, "messages": history}
-    with pytest.raises(anthropic.InternalServerError):
-        messages.create(**question)
-    with pytest.raises(anthropic.APIStatusError):
-        list(messages.create(**question, stream=True))
-    with pytest.raises(anthropic.APIStatusError), messages.stream(**question) as stream:
-        stream.get_final_message()
-    with pytest.raises(openai.InternalServerError):
-        responses.create(model="demo", input=said)
-    with pytest.raises(openai.APIError):
-        list(responses.create(model="demo", input=said, stream=True))
-    with pytest.raises(openai.APIError), responses.stream(model="demo", input=said) as stream:
-        stream.get_final_response()
+    messages, options = house.anthropic.messages, {"model": "demo", "max_tokens": 200}
+    message = messages.parse(messages=question, output_format=City, **options)
+    assert isinstance(message.parsed_output, City)
+    with messages.stream(messages=question, output_format=City, **options) as stream:
+        assert isinstance(stream.get_final_message().parsed_output, City)
 
 
 # -- counting, stored responses, encodings ---------------------------------------------------

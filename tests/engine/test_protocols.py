@@ -1,10 +1,12 @@
 """Three dialects before a real llama.cpp server: what is counted, called, cancelled and folded."""
 
 import json
+from typing import Literal
 
 import anthropic
 import openai
 import pytest
+from pydantic import BaseModel
 from waiting import until
 
 pytestmark = pytest.mark.engine
@@ -23,6 +25,7 @@ RESPONSES_TOOLS = [
 # The model talks gibberish: this makes it begin with <tool_call>, and the grammar does the rest.
 # Not while it thinks, where no grammar holds: thinking is switched off in the dialect's own way.
 WANTS_TO_CALL = {"logit_bias": [[263, 15]], "seed": 11}
+NO_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
 SAME_ANSWER = {"seed": 7, "temperature": 0, "max_tokens": 30}
 OPTIONS = {"api_key": "unused", "max_retries": 0, "timeout": 30}
 MULTI_TURN = [
@@ -157,6 +160,49 @@ def test_a_tool_call_is_forced_through_responses(engine, before):
         calls = [item for item in response.output if item.type == "function_call"]
         assert calls[0].name == "get_weather"
         assert json.loads(calls[0].arguments)["city"] in ("Paris", "Rome")
+
+
+def test_a_tool_call_is_forced_through_chat(engine, before):
+    with openai.OpenAI(base_url=f"{before(engine).url}/v1", **OPTIONS) as client:
+        question = {"model": "tiny", "messages": HELLO, "max_tokens": 200}
+        options = {"tools": CHAT_TOOLS, "tool_choice": "required",
+                   "extra_body": WANTS_TO_CALL | NO_THINKING}  # fmt: skip
+        whole = client.chat.completions.create(**question, **options)
+        with client.chat.completions.stream(**question, **options) as stream:
+            streamed = stream.get_final_completion()
+    for completion in (whole, streamed):
+        [choice] = completion.choices
+        assert choice.finish_reason == "tool_calls"
+        function = choice.message.tool_calls[0].function
+        assert function.name == "get_weather"
+        assert json.loads(function.arguments)["city"] in ("Paris", "Rome")
+
+
+class Destination(BaseModel):
+    city: Literal["Paris", "Rome"]
+
+
+def test_structured_output_is_what_the_grammar_made(engine, before):
+    proxy = before(engine)
+    with openai.OpenAI(base_url=f"{proxy.url}/v1", **OPTIONS) as client:
+        chat, responses = client.chat.completions, client.responses
+        question = {"model": "tiny", "messages": HELLO, "max_tokens": 200,
+                    "response_format": Destination, "extra_body": NO_THINKING}  # fmt: skip
+        parsed = [chat.parse(**question).choices[0].message.parsed]
+        with chat.stream(**question) as stream:
+            parsed.append(stream.get_final_completion().choices[0].message.parsed)
+        question = {"model": "tiny", "input": "hello", "max_output_tokens": 200,
+                    "text_format": Destination, "reasoning": {"effort": "none"}}  # fmt: skip
+        parsed.append(responses.parse(**question).output_parsed)
+        with responses.stream(**question) as stream:
+            parsed.append(stream.get_final_response().output_parsed)
+    with anthropic.Anthropic(base_url=proxy.url, **OPTIONS) as client:
+        question = {"model": "tiny", "messages": HELLO, "max_tokens": 200,
+                    "output_format": Destination, "thinking": {"type": "disabled"}}  # fmt: skip
+        parsed.append(client.messages.parse(**question).parsed_output)
+        with client.messages.stream(**question) as stream:
+            parsed.append(stream.get_final_message().parsed_output)
+    assert [type(each) for each in parsed] == [Destination] * 6
 
 
 # -- folding ---------------------------------------------------------------------------------
