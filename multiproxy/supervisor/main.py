@@ -20,6 +20,7 @@ from multiproxy.scoreboard import WORKERS, Scoreboard
 from multiproxy.supervisor.backend_rows import BackendRows, TooManyBackends
 from multiproxy.supervisor.children import Children
 from multiproxy.supervisor.dashboard import Dashboard
+from multiproxy.supervisor.dashboard.login import Login
 from multiproxy.supervisor.descriptors import CannotListen, Lifeline, bound_address, listen
 from multiproxy.supervisor.ending import Ending, Mood
 from multiproxy.supervisor.health import Vitals
@@ -129,6 +130,7 @@ class Supervisor:
         dashboard = Dashboard(
             self._provider,
             allowed_hosts=self._config.allowed_hosts,
+            login=self._login(),
             boot_id=secrets.token_hex(4),
             version=__version__,
         )
@@ -187,6 +189,21 @@ class Supervisor:
         )
         if self._screen.is_done:
             self._screen = None
+
+    def _login(self) -> Login | None:
+        """How the dashboard asks who is there; None when it does not."""
+        settings = self._config.dashboard
+        if settings is None or settings.auth == "none":
+            return None
+        if settings.auth == "token":
+            address = reachable(self.dashboard_address or settings.listen)
+            return Login(
+                time.monotonic,
+                on_link=lambda link: self._log.info(f"dashboard: sign in at http://{address}{link}"),
+            )
+        if settings.password is not None:
+            return Login(time.monotonic, password=settings.password)
+        return None
 
     def _greet(self) -> None:
         facts = Facts(self.api_address, self.dashboard_address, self._config_path, self._config)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,9 +42,9 @@ class Log:
 
 
 class Bench:
-    def __init__(self, folder, mode):
+    def __init__(self, folder, mode, text):
         self.path = folder / "config.yaml"
-        self.path.write_text(CONFIG)
+        self.path.write_text(text)
         self.log = Log()
         self.supervisor = Supervisor(
             load(self.path),
@@ -87,8 +88,9 @@ def start(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(multiproxy.__file__).parent.parent))
 
     @contextlib.asynccontextmanager
-    async def run(mode="serve"):
-        bench = Bench(tmp_path, mode)
+    async def run(mode="serve", more="dashboard: 127.0.0.1:0"):
+        text = CONFIG.replace("dashboard: 127.0.0.1:0", more)
+        bench = Bench(tmp_path, mode, text)
         task = bench.task = asyncio.create_task(bench.supervisor.run())
         try:
             yield bench
@@ -198,6 +200,34 @@ async def test_a_bad_file_changes_nothing_and_is_reported(start):
         bench.signal(signal.SIGHUP)
         await bench.serving(2)
         await bench.until(lambda: not bench.supervisor._rollout.error)
+
+
+async def test_a_reload_cannot_take_the_keys_from_an_address_that_others_reach(start):
+    async with start() as bench:
+        await bench.serving(1)
+        supervisor = bench.supervisor
+        # As if it had been started with --listen: the file itself speaks of loopback.
+        supervisor._config = replace(supervisor._config, listen=Address("0.0.0.0", 8001))
+        bench.signal(signal.SIGHUP)
+        await bench.until(lambda: supervisor._rollout.error)
+        assert "can be reached by other machines" in supervisor._rollout.error
+        assert (await bench.ask())["generation"] == 1
+        bench.path.write_text(CONFIG + "keys: [{name: ann, key: sk-ann-0123}]\n")
+        bench.signal(signal.SIGHUP)
+        await bench.serving(2)
+
+
+async def test_a_dashboard_with_a_link_writes_it_to_the_log(start):
+    async with start(more="dashboard: {listen: '127.0.0.1:0', auth: token}") as bench:
+        await bench.serving(1)
+        port = bench.supervisor.dashboard_address.port
+        wanted = f"dashboard: sign in at http://127.0.0.1:{port}/login?token="
+        assert any(line.startswith(wanted) for line in bench.log.lines)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_new_workers_that_cannot_start_leave_the_old_ones_serving(start):

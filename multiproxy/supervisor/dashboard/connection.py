@@ -60,6 +60,7 @@ class Connection:
         self._answer = answer
         self._admission = admission
         self._local_address: str = writer.get_extra_info("sockname")[0]
+        self._client: str = (writer.get_extra_info("peername") or ("",))[0]
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._head_only = False  # of the current exchange
         writer.transport.set_write_buffer_limits(high=WRITE_BUFFER)
@@ -170,7 +171,7 @@ class Connection:
         if int(headers.get("content-length", "0")) > MAX_BODY:
             raise BodyTooLarge(f"The body is larger than {MAX_BODY} bytes.")
         path, query = split_target(target)
-        return Request(method, path, query, headers)
+        return Request(method, path, query, headers, client=self._client)
 
     async def _with_body(self, request: Request) -> Request:
         body = bytearray()

@@ -27,7 +27,8 @@ MAX_FIELDS = 64  # of a query or a form
 class Request:
     """A complete request that passed every check. Header names are lower case.
 
-    ``path`` is decoded, ``query`` keeps the last value of a repeated name.
+    ``path`` is decoded, ``query`` keeps the last value of a repeated name, ``client`` is the
+    address it came from.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = b""
+    client: str = ""
 
     @property
     def cookies(self) -> dict[str, str]:

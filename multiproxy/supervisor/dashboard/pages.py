@@ -221,6 +221,11 @@ class Renderer:
     def moment(self) -> Moment:
         return Moment(self._env, self._frame, Snapshot(self._provider, self._now()))
 
+    def login(self, has_password: bool, problem: str, theme: str) -> str:
+        return self._env.get_template("login.html").render(
+            self._frame, has_password=has_password, problem=problem, theme=theme
+        )
+
     def error(self, status: int, title: str, text: str, theme: str) -> str:
         return self._env.get_template("error.html").render(
             self._frame, status=status, title=title, text=text, theme=theme

@@ -10,6 +10,8 @@ from functools import partial
 from multiproxy.errors import MethodNotAllowed, NotAllowed, NotFound, ProxyError
 from multiproxy.supervisor.dashboard.feed import Feed, FeedFull, Look, query_of
 from multiproxy.supervisor.dashboard.formats import known_zone
+from multiproxy.supervisor.dashboard.login import OPEN_PATHS, Login
+from multiproxy.supervisor.dashboard.login import PATH as LOGIN_PATH
 from multiproxy.supervisor.dashboard.messages import EventStream, Request, Response
 from multiproxy.supervisor.dashboard.pages import PAGES, Fragment, Page, Renderer
 from multiproxy.supervisor.dashboard.static import StaticFiles
@@ -39,11 +41,13 @@ class Routes:
         feed: Feed,
         static: StaticFiles,
         token: str,
+        login: Login | None = None,
     ) -> None:
         self._provider = provider
         self._renderer = renderer
         self._feed = feed
         self._token = token
+        self._login = login
         self._get: dict[str, Handler] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
@@ -63,12 +67,35 @@ class Routes:
 
     async def __call__(self, request: Request) -> Response | EventStream:
         try:
+            if self._login is not None:
+                return await self._admit(request, self._login)
             return await self._find(request)(request)
         except ProxyError as refusal:
             return self._error_page(request, refusal)
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return Response.text(500, "The dashboard failed to draw this; its log says why.")
+
+    async def _admit(self, request: Request, login: Login) -> Response | EventStream:
+        """Answer whoever is signed in; everyone else may sign in."""
+        if request.path == LOGIN_PATH:
+            return self._sign_in(request, login)
+        if request.path in OPEN_PATHS or request.path in self._static or login.knows(request):
+            return await self._find(request)(request)
+        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            return Response(303, headers=(("Location", LOGIN_PATH),))
+        return Response.text(401, "Sign in first.")
+
+    def _sign_in(self, request: Request, login: Login) -> Response:
+        """No token is asked: the page that has none to give away may be seen by everyone."""
+        given = request.query.get("token", "")
+        if login.has_password:
+            given = request.form.get("password", "") if request.method == "POST" else ""
+        if given and (opened := login.try_secret(given, request.client)):
+            return opened
+        problem = "" if not given else "That was wrong." if login.has_password else "Used or old."
+        html = self._renderer.login(login.has_password, problem, _theme(request))
+        return Response(403 if problem else 200, html.encode())
 
     def _find(self, request: Request) -> Handler:
         if file := self._static.get(request.path):
@@ -113,7 +140,12 @@ class Routes:
             return Response.text(503, "All live streams are taken; the page still reloads.")
 
     def _error_page(self, request: Request, refusal: ProxyError) -> Response:
-        titles = {403: "Not allowed", 404: "Page not found", 405: "Method not allowed"}
+        titles = {
+            403: "Not allowed",
+            404: "Page not found",
+            405: "Method not allowed",
+            429: "Too many tries",
+        }
         title = titles.get(refusal.status, "Request refused")
         html = self._renderer.error(refusal.status, title, refusal.message, _theme(request))
         fields = tuple((name.decode(), value.decode()) for name, value in refusal.headers)

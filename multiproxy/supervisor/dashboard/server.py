@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from multiproxy.supervisor.dashboard.admission import Admission
 from multiproxy.supervisor.dashboard.connection import Connection
 from multiproxy.supervisor.dashboard.feed import FAST_TICK_S, Feed, Render
+from multiproxy.supervisor.dashboard.login import Login
 from multiproxy.supervisor.dashboard.pages import Renderer
 from multiproxy.supervisor.dashboard.routes import Routes, new_token
 from multiproxy.supervisor.dashboard.static import StaticFiles, find_web
@@ -27,7 +28,7 @@ class Dashboard:
     """Serves until ``close``. ``boot_id`` changes with every start of the program.
 
     ``allowed_hosts`` are further Host names to answer to; the address it is bound to and the
-    loopback names always are.
+    loopback names always are. Without a ``login`` everyone who reaches it may see it.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Dashboard:
         provider: Provider,
         *,
         allowed_hosts: Iterable[str] = (),
+        login: Login | None = None,
         boot_id: str,
         version: str,
         now: Callable[[], float] = time.time,
@@ -56,7 +58,7 @@ class Dashboard:
         self._renderer = Renderer(environment(web / "templates"), provider, frame, now)
         identity = {"boot": boot_id, "assets": static.assets, "version": version}
         self.feed = Feed(self._begin, identity, tick_s=tick_s)
-        self._routes = Routes(provider, self._renderer, self.feed, static, token)
+        self._routes = Routes(provider, self._renderer, self.feed, static, token, login)
         self._admission = Admission(allowed_hosts)
         self._connections: set[asyncio.Task[None]] = set()
         self._announced = 0  # seq of the last event that viewers were told
