@@ -352,6 +352,20 @@ class NoBackend(ProxyError):
     code = "no_backend_available"
 
 
+class Cancelled(ProxyError):
+    """An operator ended the request from the dashboard; clients are told not to repeat it."""
+
+    side = Side.PROXY
+    status = 503
+    type = "server_error"
+    code = "cancelled_by_operator"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "An operator cancelled this request.", headers=((b"x-should-retry", b"false"),)
+        )
+
+
 class ShuttingDown(ProxyError):
     """The drain limit is over; a stream that still runs ends with this error."""
 

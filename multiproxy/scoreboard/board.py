@@ -11,6 +11,7 @@ from multiproxy.scoreboard.backends import BackendBoard
 from multiproxy.scoreboard.keys import KeyUsage
 from multiproxy.scoreboard.live import LiveTable
 from multiproxy.scoreboard.load import Load
+from multiproxy.scoreboard.orders import Orders
 from multiproxy.scoreboard.memory import Memory
 from multiproxy.scoreboard.ring import Ring
 from multiproxy.scoreboard.workers import WorkerRows
@@ -40,6 +41,7 @@ class Scoreboard:
         self.fd = fd
         self._memory = memoryview(mmap.mmap(fd, layout.SIZE))
         self.workers = WorkerRows(self._memory)
+        self.orders = Orders(self._memory)
         self.load = Load(self._memory)
         self.keys = KeyUsage(self._memory)
         self.backends = BackendBoard(self._memory)

@@ -75,8 +75,10 @@ def _after(previous: Section, name: str, writer: str, rows: int, row_size: int) 
 
 HEADER = Section("header", "the supervisor, once, before anyone attaches", 1, PAGE, 0)
 WORKER = _after(HEADER, "worker", "worker i" + _DEAD, WORKERS, 2 * LINE)
+# orders: a line with their count, then 16 ids of requests to cancel
+ORDERS = _after(WORKER, "orders", "the supervisor", WORKERS, 5 * LINE)
 # load: u32 requests in flight, and three stamps per backend, each [worker][backend]
-IN_FLIGHT = _after(WORKER, "in_flight", "worker i" + _DEAD, WORKERS, 4 * BACKENDS)
+IN_FLIGHT = _after(ORDERS, "in_flight", "worker i" + _DEAD, WORKERS, 4 * BACKENDS)
 OPENED = _after(IN_FLIGHT, "opened", "worker i", WORKERS, 8 * BACKENDS)
 FAILED = _after(OPENED, "failed", "worker i", WORKERS, 8 * BACKENDS)
 FAILURES = _after(FAILED, "failures", "worker i", WORKERS, 4 * BACKENDS)
@@ -99,7 +101,7 @@ MEMORY_WAYS = 8  # backends that may be told of one prefix
 MEMORY = _after(KEY, "memory", "any worker: see memory.py", 16384, 16 * MEMORY_WAYS)
 
 SECTIONS = (
-    HEADER, WORKER, IN_FLIGHT, OPENED, FAILED, FAILURES, SUCCEEDED,
+    HEADER, WORKER, ORDERS, IN_FLIGHT, OPENED, FAILED, FAILURES, SUCCEEDED,
     BOARD, BACKEND, FACTS, LIVE, RING, KEY, MEMORY,
 )  # fmt: skip
 # Some 190 MiB of addresses; memory is used only for the pages that were touched.

@@ -18,6 +18,7 @@ from multiproxy.dialects.passthrough import Passthrough
 from multiproxy.dialects.translator import Translator
 from multiproxy.errors import (
     BackendError,
+    Cancelled,
     InternalError,
     NoBackend,
     ProxyError,
@@ -63,6 +64,7 @@ class Exchange:
         self._watch: Watch | None = None  # from the first tick on
         self._running = False  # a task that is cancelled before its first step runs nothing
         self._gone = False
+        self._cancelled = False  # by an operator
 
     async def run(self) -> None:
         """Serve the request: every phase once, in order."""
@@ -92,7 +94,9 @@ class Exchange:
             else:
                 await self._serve(endpoint, job, route)
         except asyncio.CancelledError:
-            if not self._gone:  # it was not the client: this process ends
+            if self._cancelled:
+                self._tell(Cancelled())
+            elif not self._gone:  # it was not the client: this process ends
                 self._tell(ShuttingDown("The server is shutting down; try again."))
         except ProxyError as error:
             self._tell(error)
@@ -306,6 +310,11 @@ class Exchange:
             self._attempt.abort()
         if self.task is not None and self._running:
             self.task.cancel()
+
+    def cancel(self) -> None:
+        """End now: an operator wants it."""
+        self._cancelled = True
+        self.stop()
 
     def client_slow(self) -> None:
         if self._attempt is not None:

@@ -62,6 +62,7 @@ class Worker:
         self.live = board.live[index]
         self.draining = False
         self._ring = board.ring(index)
+        self._orders = board.orders.given(index)  # those before were for an earlier process
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self._exchanges: set[Exchange] = set()
@@ -226,6 +227,7 @@ class Worker:
         now = self._loop.time()
         self._loop.call_later(TICK_S, self._tick, count + 1)
         self.refresh()
+        self._carry_out_orders()
         for exchange in list(self._exchanges):
             try:
                 exchange.tick(now, started)
@@ -242,6 +244,15 @@ class Worker:
         self._log.flush()
         if self.draining:
             self._check_drained(now)
+
+    def _carry_out_orders(self) -> None:
+        """Cancel what an operator wants cancelled."""
+        if self.board.orders.given(self.index) == self._orders:
+            return
+        ids, self._orders = self.board.orders.read(self.index, self._orders)
+        for exchange in list(self._exchanges):
+            if exchange.request_id[4:] in ids:
+                exchange.cancel()
 
     # -- ending -------------------------------------------------------------------------------
 

@@ -209,3 +209,47 @@ async def test_the_clock_takes_over_what_the_probes_found(staff):
     workplace.worker._tick(0)
     assert workplace.worker.backends.table.resolve("renamed") is not None
     assert workplace.worker.backends.table.resolve("demo") is None
+
+
+async def test_a_running_stream_is_cancelled_by_an_order(staff):
+    workplace, servers = await staff(tokens_per_second=50)
+    client, other = workplace.client(), workplace.client()
+    client.send(chat(max_tokens=1000))
+    other.send(chat(max_tokens=1000))
+    await workplace.until(lambda: b"data:" in client.transport.written)
+    await workplace.until(lambda: b"data:" in other.transport.written)
+    (first,) = [each for each in workplace.exchanges if each._client is client.connection]
+    workplace.board.orders.give(0, first.request_id[4:])
+    workplace.worker._tick(0)
+    await workplace.until(lambda: len(workplace.exchanges) == 1)
+    assert b'"code":"cancelled_by_operator"' in client.transport.written
+    assert b"cancelled" not in other.transport.written
+    await workplace.until(lambda: servers[0].facts.aborted == 1)
+    (record,) = workplace.records
+    assert (record.error, record.termination) == ("cancelled_by_operator", "PD")
+    other.leave()
+    await workplace.settled()
+    assert workplace.is_clean()
+
+
+async def test_a_waiting_request_is_cancelled_and_told_not_to_come_again(staff):
+    workplace, _ = await staff()
+    workplace.board.load.add(1, 0, 4)  # another worker has every slot
+    client = workplace.client()
+    client.send(chat())
+    await workplace.until(lambda: workplace.worker.placer.waiting)
+    workplace.board.orders.give(0, workplace.exchanges[0].request_id[4:])
+    workplace.worker._tick(0)
+    await workplace.settled()
+    assert client.transport.written.startswith(b"HTTP/1.1 503 ")
+    assert b"x-should-retry: false\r\n" in client.transport.written
+    assert workplace.worker.placer.waiting == 0
+
+
+async def test_orders_for_an_earlier_process_of_the_row_are_not_carried_out(staff):
+    workplace, _ = await staff()
+    workplace.board.orders.give(0, "0123456789ab")
+    reborn = main.Worker(workplace.config, {"backends": {"b0": 0}}, workplace.board, 0)
+    assert reborn._orders == 1
+    reborn.backends.close()
+    reborn._log.close()
