@@ -8,6 +8,7 @@ import chat_notation as chat
 import orjson
 import pytest
 import recordings
+from dialects.mutations import EVERYTHING, mutated
 from dialects.responses_grammar import Told, check
 from dialects.responses_run import emitter, fold, normalised, run, turn
 from hypothesis import given, settings
@@ -131,40 +132,11 @@ def test_a_custom_input_comes_through_whole_however_it_is_cut(
     assert answer.output[0]["input"] == answer.deltas(0) == words
 
 
-def mutated(stream: bytes, random: Random) -> bytes:
-    """``stream`` with one to four mistakes in it."""
-    data = bytearray(stream)
-    for _ in range(random.randint(1, 4)):
-        at = random.randrange(len(data) + 1)
-        match random.randrange(6):
-            case 0:
-                del data[at : at + random.choice((1, 5, 100))]
-            case 1:
-                data[at:at] = random.randbytes(random.choice((1, 3, 9)))
-            case 2:
-                data[at : at + 1] = bytes([random.randrange(256)])
-            case 3:
-                data[at:at] = data[at : at + random.choice((10, 200))]
-            case 4:
-                data[at:at] = random.choice(
-                    (b"\n\n", b"data: ", b"null", b'{"', b"\r", b"[DONE]", b'"error":{},', b"[]")
-                )
-            case 5:
-                del data[at:]
-    return bytes(data)
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_mutated_streams_never_raise_and_never_give_an_illegal_stream(seed: int) -> None:
     random = Random(seed)
-    everything = (
-        chat.ROLE + chat.progress(9, 3, 6) + chat.reasoning("r") + chat.text("Hello 🙂")
-        + chat.refusal("no") + chat.call(0, "c0", "f", '{"x":') + chat.call(1, "c1", "patch", "")
-        + chat.call(0, arguments='"1"}') + chat.call(1, arguments='{"input":"a\\nb"}')
-        + chat.finish("tool_calls", __verbose=chat.verbose("eos")) + chat.usage() + chat.DONE
-    )  # fmt: skip
     sources = [
-        everything,
+        EVERYTHING,
         recordings.body("chat.stream.include_usage"),
         recordings.body("chat.stream.think.tools-required"),
         recordings.body("chat.stream.logprobs"),
