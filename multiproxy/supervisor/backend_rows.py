@@ -22,6 +22,7 @@ class Row:
     index: int
     backend: Backend
     generations: set[int] = field(default_factory=set)
+    held: bool = False  # an operator wants no new requests there
 
     @property
     def id(self) -> str:

@@ -64,8 +64,8 @@ def outcome_of(record: Finished) -> views.Outcome:
     """The class of an ended exchange; its termination's first letter says who ended it."""
     if record.termination.startswith("-"):
         return views.Outcome.OK if record.status < 400 else views.Outcome.REJECTED
-    if record.error == "client_gone":
-        return views.Outcome.CLIENT_LEFT
+    if record.error in ("client_gone", "cancelled_by_operator"):
+        return views.Outcome.CLIENT_LEFT  # nothing failed: somebody had enough
     if record.termination.startswith("C"):
         return views.Outcome.REJECTED
     if record.status == 200:

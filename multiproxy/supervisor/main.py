@@ -26,6 +26,7 @@ from multiproxy.supervisor.ending import Ending, Mood
 from multiproxy.supervisor.health import Vitals
 from multiproxy.supervisor.key_rows import KeyRows, TooManyKeys
 from multiproxy.supervisor.log import Level, Log, is_terminal
+from multiproxy.supervisor.operator import Operator
 from multiproxy.supervisor.private_folder import PrivateFolder
 from multiproxy.supervisor.provider import Provider
 from multiproxy.supervisor.rollout import Rollout
@@ -119,6 +120,7 @@ class Supervisor:
         # now and then
         self._config = config  # the first: addresses and log stay what they were
         self._wants_reload = False
+        self._reloading: list[asyncio.Future[str]] = []  # who wants to know how it went
         self._wake = asyncio.Event()
         self._collect_at = 0.0
         self._complain_at = 0.0
@@ -131,6 +133,7 @@ class Supervisor:
             self._provider,
             allowed_hosts=self._config.allowed_hosts,
             login=self._login(),
+            actions=Operator(self._board, self._rows, self._watch, self._log, self.reload),
             boot_id=secrets.token_hex(4),
             version=__version__,
         )
@@ -164,6 +167,7 @@ class Supervisor:
             if self._wants_reload and self._rollout.next is None:
                 self._wants_reload = False
                 self._reload()
+            self._tell_reloaded()
             now = time.monotonic()
             if now >= self._collect_at:
                 self._collect_at = now + COLLECT_S
@@ -231,6 +235,27 @@ class Supervisor:
         if self._ending.mood is Mood.RUNNING:
             self._wants_reload = True
             self._wake.set()
+
+    async def reload(self) -> str:
+        """Reload, and wait until the new configuration serves or was given up.
+
+        Returns what was wrong, "" when nothing was.
+        """
+        if self._ending.mood is not Mood.RUNNING:
+            return "MultiProxy is shutting down"
+        told = asyncio.get_running_loop().create_future()
+        self._reloading.append(told)
+        self._on_reload()
+        return await told
+
+    def _tell_reloaded(self) -> None:
+        over = self._ending.mood is not Mood.RUNNING
+        if (self._wants_reload or self._rollout.next is not None) and not over:
+            return
+        waiting, self._reloading = self._reloading, []
+        for told in waiting:
+            if not told.done():  # who asked may have left
+                told.set_result("MultiProxy is shutting down" if over else self._rollout.error)
 
     def _reload(self) -> None:
         """Start a generation for the file as it is now; a bad file changes nothing."""

@@ -21,6 +21,8 @@ LEAST_PAUSE_S = 0.2  # between two probes, however many failures workers report
 STILL_DOWN_FIRST_S = 60.0  # then twice as long each time
 STILL_DOWN_LONGEST_S = 3600.0
 
+# What a held backend is shown as does not hide that it is dead.
+_DEAD = (BackendState.DOWN,)
 _ADMITTING = (BackendState.UP, BackendState.SLEEPING)
 
 
@@ -48,6 +50,7 @@ class Probe:
         self._wake = asyncio.Event()
         self._failures = board.load.failures(row.index)
         self._remind_s = STILL_DOWN_FIRST_S
+        self._last = (0, 0)  # when the last probe ended, and its microseconds
 
     async def run(self) -> None:
         """Probe for ever."""
@@ -83,6 +86,11 @@ class Probe:
         self.rounds += 1
         return self.standing
 
+    def hold(self, held: bool) -> None:
+        """Give the backend no new requests, or give it some again; what runs there goes on."""
+        self.row.held = held
+        self._write(*self._last)
+
     async def _pause(self, interval: float) -> None:
         await asyncio.sleep(LEAST_PAUSE_S)
         try:
@@ -113,12 +121,16 @@ class Probe:
 
     def _write(self, now: int, duration_us: int) -> None:
         backend = self.row.backend
+        self._last = now, duration_us
+        state = self.standing.state
+        if self.row.held and state not in _DEAD:
+            state = BackendState.DRAINING
         facts = dict(self.facts)
         facts["slots"] = slots = backend.slots or facts["slots"]
         facts["n_ctx"] = n_ctx = backend.context_size or facts["n_ctx"]
         self._board.backends.write_facts(self.row.index, encode(facts))
         row = BackendRow(
-            self.standing.state, slots, n_ctx, self.since_ns, now,
+            state, slots, n_ctx, self.since_ns, now,
             min(duration_us, 2**32 - 1), self.standing.misses, self.url.port,
         )  # fmt: skip
         self._board.backends.write(self.row.index, row)

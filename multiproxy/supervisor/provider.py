@@ -104,4 +104,6 @@ class Provider:
             last_check_s=numbers.check_us / 1e6 if checked else None,
             reason=probe.standing.reason,
             detail=probe.facts["build"],
+            held=row.held,
+            leaves=not is_current,
         )

@@ -101,7 +101,7 @@ def waterfall(x: FinishedView) -> list[tuple[str, float]]:
 def outcome_words(x: FinishedView) -> tuple[str, str]:
     """Class and words of the status cell."""
     if x.outcome is Outcome.CLIENT_LEFT:
-        return "gone", "Client left"
+        return "gone", "Cancelled" if x.error == "cancelled_by_operator" else "Client left"
     if x.outcome is Outcome.OK:
         return ("retried", f"{x.status}, retried") if x.attempts > 1 else ("ok", str(x.status))
     words = {

@@ -47,14 +47,16 @@ class Admission:
     def check_origin(self, authority: str, origin: str | None, fetch_site: str | None) -> None:
         """For requests that change something. Programs such as curl send neither header.
 
-        A form of ours says ``Origin: null``, because our pages have the policy no-referrer
-        (Fetch standard, "append a request Origin header"); so may a foreign page in a sandbox,
-        which is why every form also carries a token that only our pages can read.
+        ``Origin: null`` is refused: it is what a sandboxed frame or a local file sends, and
+        what our own forms would send under the policy no-referrer (Fetch standard, "append a
+        request Origin header"); our pages have the policy same-origin instead. A program that
+        sends neither header, and a browser too old for both, still need the token, which only
+        our pages can read.
 
         Raises:
             NotAllowed: sent by a page that is not ours.
         """
-        if origin is not None and origin != "null":
+        if origin is not None:
             scheme, _, rest = origin.partition("://")
             if scheme not in ("http", "https") or rest.lower() != authority.lower():
                 raise NotAllowed("The request was sent by a page of another origin.")

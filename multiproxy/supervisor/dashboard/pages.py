@@ -200,7 +200,7 @@ class Moment:
 
     def fragment(self, fragment: Fragment, look: Look) -> str:
         template = self._env.get_template(f"fragments/{fragment.name}.html")
-        return template.render(fragment.data(self._snapshot, look), zone=look.zone)
+        return template.render(fragment.data(self._snapshot, look), zone=look.zone, token=self._frame.get("token", ""))
 
 
 class Renderer:

@@ -8,11 +8,14 @@ from multiproxy.supervisor.dashboard.views import AttemptView, FinishedView
 
 MIN_WAIT_S = 0.01
 
-# By the names of ``routing.placement.Reason``. {who} is the others', {busy} the slots' clause.
+# By the names of ``routing.placement.Reason``; {busy} is the clause about slots.
 CHOICES = {
     "only_candidate": "the only backend that has the model{busy}",
     "only_ready": "the only one of {candidates} backends with the model that could be used{busy}",
     "least_busy": "the least busy of {ready} backends{busy}",
+    "cached": "it has the beginning of this prompt in its cache{busy}",
+    "home": "this conversation is at home there{busy}",
+    "spilled": "the backend with this prompt in its cache was too busy{busy}",
 }
 # By the code of what a failed attempt ended with.
 FAILURES = {
@@ -67,9 +70,12 @@ def _sentence(x: FinishedView, attempt: AttemptView, place: int) -> str:
 
 def _choice(attempt: AttemptView) -> str:
     busy = f", {attempt.busy} of {attempt.slots} slots taken" if attempt.slots else ""
-    words = CHOICES.get(attempt.reason)
+    reason = attempt.reason
+    if reason == "only":
+        reason = "only_ready" if attempt.candidates > 1 else "only_candidate"
+    words = CHOICES.get(reason)
     if words is None:
-        return attempt.reason.replace("_", " ") + busy
+        return (reason or "for no reason that was kept").replace("_", " ") + busy
     return words.format(busy=busy, ready=attempt.ready, candidates=attempt.candidates)
 
 

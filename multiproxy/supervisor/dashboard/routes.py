@@ -1,6 +1,7 @@
 """The exact route table: method and path -> page, fragment, stream, file or action."""
 
 import hmac
+import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
@@ -8,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from multiproxy.errors import MethodNotAllowed, NotAllowed, NotFound, ProxyError
+from multiproxy.supervisor.dashboard.actions import Actions, action_routes, place, wants_json
 from multiproxy.supervisor.dashboard.feed import Feed, FeedFull, Look, query_of
 from multiproxy.supervisor.dashboard.formats import known_zone
 from multiproxy.supervisor.dashboard.login import OPEN_PATHS, Login
@@ -22,6 +24,7 @@ log = logging.getLogger("multiproxy.dashboard")
 THEMES = ("", "light", "dark")  # "" follows the system
 THEME_COOKIE = "mp_theme"
 ZONE_COOKIE = "mp_tz"
+TOKEN_HEADER = "x-multiproxy-token"
 YEAR_S = 365 * 86400
 
 Handler = Callable[[Request], Awaitable[Response | EventStream]]
@@ -42,6 +45,7 @@ class Routes:
         static: StaticFiles,
         token: str,
         login: Login | None = None,
+        actions: Actions | None = None,
     ) -> None:
         self._provider = provider
         self._renderer = renderer
@@ -53,6 +57,8 @@ class Routes:
             "/readyz": self._readyz,
         }
         self._post: dict[str, Handler] = {"/theme": self._switch_theme}
+        if actions is not None:
+            self._post |= action_routes(actions, self._checked_form)
         self._by_id: dict[str, Page] = {}  # path up to the id -> page
         for page in PAGES:
             before_id, has_id, _ = page.path.partition("{id}")
@@ -140,6 +146,10 @@ class Routes:
             return Response.text(503, "All live streams are taken; the page still reloads.")
 
     def _error_page(self, request: Request, refusal: ProxyError) -> Response:
+        fields = tuple((name.decode(), value.decode()) for name, value in refusal.headers)
+        if wants_json(request) or request.path.startswith("/api/"):
+            body = json.dumps({"error": refusal.message}).encode()
+            return Response(refusal.status, body, "application/json", headers=fields)
         titles = {
             403: "Not allowed",
             404: "Page not found",
@@ -148,7 +158,6 @@ class Routes:
         }
         title = titles.get(refusal.status, "Request refused")
         html = self._renderer.error(refusal.status, title, refusal.message, _theme(request))
-        fields = tuple((name.decode(), value.decode()) for name, value in refusal.headers)
         return Response(refusal.status, html.encode(), headers=fields)
 
     # -- probes ------------------------------------------------------------------------------
@@ -168,14 +177,17 @@ class Routes:
         theme = form.get("theme", "")
         age = YEAR_S if theme in THEMES[1:] else 0
         cookie = f"{THEME_COOKIE}={theme if age else ''}; Path=/; Max-Age={age}; SameSite=Lax"
-        back = form.get("back", "/")
-        location = back if back in {page.path for page in PAGES} else "/"  # never elsewhere
+        location = place(form.get("back", "/"))
         return Response(303, headers=(("Location", location), ("Set-Cookie", cookie)))
 
     def _checked_form(self, request: Request) -> dict[str, str]:
-        """Raises: NotAllowed: the form does not carry this process's token."""
+        """Raises: NotAllowed: the form does not carry this process's token.
+
+        A program may send it in a header: no page of another origin can, without our leave.
+        """
         form = request.form
-        if not hmac.compare_digest(form.get("token", "").encode(), self._token.encode()):
+        token = form.get("token", "") or request.headers.get(TOKEN_HEADER, "")
+        if not hmac.compare_digest(token.encode(), self._token.encode()):
             raise NotAllowed("The form is from before a restart. Go back, reload, try again.")
         return form
 

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 
+from multiproxy.supervisor.dashboard.actions import Actions
 from multiproxy.supervisor.dashboard.admission import Admission
 from multiproxy.supervisor.dashboard.connection import Connection
 from multiproxy.supervisor.dashboard.feed import FAST_TICK_S, Feed, Render
@@ -28,7 +29,8 @@ class Dashboard:
     """Serves until ``close``. ``boot_id`` changes with every start of the program.
 
     ``allowed_hosts`` are further Host names to answer to; the address it is bound to and the
-    loopback names always are. Without a ``login`` everyone who reaches it may see it.
+    loopback names always are. Without a ``login`` everyone who reaches it may see it; without
+    ``actions`` nothing can be changed from it.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Dashboard:
         *,
         allowed_hosts: Iterable[str] = (),
         login: Login | None = None,
+        actions: Actions | None = None,
         boot_id: str,
         version: str,
         now: Callable[[], float] = time.time,
@@ -52,13 +55,14 @@ class Dashboard:
             "boot": boot_id,
             "assets": static.assets,
             "token": token,
+            "can_act": actions is not None,
         }
         self._provider = provider
         self._now = now
         self._renderer = Renderer(environment(web / "templates"), provider, frame, now)
         identity = {"boot": boot_id, "assets": static.assets, "version": version}
         self.feed = Feed(self._begin, identity, tick_s=tick_s)
-        self._routes = Routes(provider, self._renderer, self.feed, static, token, login)
+        self._routes = Routes(provider, self._renderer, self.feed, static, token, login, actions)
         self._admission = Admission(allowed_hosts)
         self._connections: set[asyncio.Task[None]] = set()
         self._announced = 0  # seq of the last event that viewers were told

@@ -70,6 +70,8 @@ class BackendView:
     reason: str = ""  # why it is not up, in words
     load_progress: float | None = None  # 0..1 while loading, when the backend tells
     detail: str = ""  # quantisation, build
+    held: bool = False  # drained by an operator, until resumed
+    leaves: bool = False  # not in the configuration any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ async def test_a_form_without_our_token_changes_nothing(serve, form):
 async def test_a_form_never_leads_to_another_site(serve):
     served = await serve()
     token = await token_of(served)
-    for back in ("https://evil.example", "//evil.example", "/\r\nX: 1", "/nothing"):
+    for back in ("https://evil.example", "//evil.example", "/\r\nX: 1"):
         form = f"token={token}&theme=dark&back={back.replace(chr(13) + chr(10), '%0D%0A')}"
         assert (await served.post("/theme", form.encode())).headers["location"] == "/"
 
