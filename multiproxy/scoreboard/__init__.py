@@ -2,6 +2,7 @@
 
 from multiproxy.scoreboard.backends import BackendBoard, BackendRow, BackendState
 from multiproxy.scoreboard.board import Scoreboard
+from multiproxy.scoreboard.deaths import Deaths
 from multiproxy.scoreboard.keys import KeyUsage
 from multiproxy.scoreboard.layout import BACKENDS, NO_BACKEND, WORKERS
 from multiproxy.scoreboard.live import BAR_NS, BARS, LiveTable, Phase, Running
@@ -23,6 +24,7 @@ __all__ = [
     "BackendRow",
     "BackendState",
     "Choice",
+    "Deaths",
     "Finished",
     "KeyUsage",
     "LiveTable",

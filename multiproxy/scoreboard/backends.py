@@ -34,8 +34,9 @@ class BackendRow(NamedTuple):
 _ROW = struct.Struct("=IIIQQIII")
 _ROW_AT = 16  # behind sequence (u64) and state (u32, alone: read without the sequence)
 _STATE_AT = 8
+_RESTS_AT, _RAMP_AT = 64, 72  # two stamps, alone: read for every choice
 _LENGTH_AT = 8  # in the facts section, behind its sequence
-assert _ROW_AT + _ROW.size <= layout.BACKEND.row_size
+assert _ROW_AT + _ROW.size <= _RESTS_AT and _RAMP_AT + 8 <= layout.BACKEND.row_size
 
 
 class BackendBoard:
@@ -47,6 +48,9 @@ class BackendBoard:
         rows = memory[layout.BACKEND.offset : layout.BACKEND.end]
         self._sequences = rows.cast("Q")[:: layout.BACKEND.row_size // 8]
         self._states = rows.cast("I")[_STATE_AT // 4 :: layout.BACKEND.row_size // 4]
+        stamps = rows.cast("Q")
+        self._rests = stamps[_RESTS_AT // 8 :: layout.BACKEND.row_size // 8]
+        self._ramps = stamps[_RAMP_AT // 8 :: layout.BACKEND.row_size // 8]
         facts = memory[layout.FACTS.offset : layout.FACTS.end]
         self._facts_sequences = facts.cast("Q")[:: layout.FACTS.row_size // 8]
         self._lengths = facts.cast("I")[_LENGTH_AT // 4 :: layout.FACTS.row_size // 4]
@@ -58,6 +62,15 @@ class BackendBoard:
 
     def state(self, index: int) -> BackendState:
         return BackendState(self._states[index])
+
+    def trust(self, index: int) -> tuple[int, int]:
+        """Until when the backend rests, and since when it comes back; see routing/ejection.py."""
+        return self._rests[index], self._ramps[index]
+
+    def write_trust(self, index: int, rests_until_ns: int, ramp_from_ns: int) -> None:
+        """For the supervisor. Two stores: between them a backend is trusted too much or little."""
+        self._ramps[index] = ramp_from_ns
+        self._rests[index] = rests_until_ns
 
     def read(self, index: int) -> BackendRow:
         """The whole row.

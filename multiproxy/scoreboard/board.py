@@ -8,6 +8,7 @@ import tempfile
 from multiproxy.errors import ScoreboardMismatch
 from multiproxy.scoreboard import layout
 from multiproxy.scoreboard.backends import BackendBoard
+from multiproxy.scoreboard.deaths import Deaths
 from multiproxy.scoreboard.keys import KeyUsage
 from multiproxy.scoreboard.live import LiveTable
 from multiproxy.scoreboard.load import Load
@@ -44,6 +45,7 @@ class Scoreboard:
         self.orders = Orders(self._memory)
         self.load = Load(self._memory)
         self.keys = KeyUsage(self._memory)
+        self.deaths = Deaths(self._memory)
         self.backends = BackendBoard(self._memory)
         self.live = tuple(LiveTable(self._memory, w) for w in range(layout.WORKERS))
         self._rings = tuple(Ring(self._memory, w) for w in range(layout.WORKERS))

@@ -27,7 +27,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MAGIC = b"MultiPrx"
-VERSION = 3  # raise it with every change below this line
+VERSION = 4  # raise it with every change below this line
 
 WORKERS = 64  # rows, not processes: a draining generation keeps its rows until it has ended
 BACKENDS = 256
@@ -41,6 +41,7 @@ LIVE_ROWS = 2048  # running exchanges that one worker can show; more still run, 
 RING_RECORDS = 4096  # finished exchanges per worker: 13 s at 300 requests/s
 KEYS = 1024  # clients' keys
 KEY_ROW_SIZE = LINE  # six u64: see keys.py
+DEATHS_KEPT = 31  # of each worker: see deaths.py
 FACTS_SIZE = 32 * 1024  # bytes of JSON per backend: a router with some 150 models
 
 
@@ -83,8 +84,9 @@ OPENED = _after(IN_FLIGHT, "opened", "worker i", WORKERS, 8 * BACKENDS)
 FAILED = _after(OPENED, "failed", "worker i", WORKERS, 8 * BACKENDS)
 FAILURES = _after(FAILED, "failures", "worker i", WORKERS, 4 * BACKENDS)
 SUCCEEDED = _after(FAILURES, "succeeded", "worker i", WORKERS, 8 * BACKENDS)
+DEATHS = _after(SUCCEEDED, "deaths", "worker i", WORKERS, 12 * LINE)
 # backends: one line of version, then a row of numbers and a blob of facts for each
-BOARD = _after(SUCCEEDED, "board", "the supervisor", 1, LINE)
+BOARD = _after(DEATHS, "board", "the supervisor", 1, LINE)
 BACKEND = _after(BOARD, "backend", "the supervisor", BACKENDS, 2 * LINE)
 FACTS = _after(BACKEND, "facts", "the supervisor", BACKENDS, LINE + FACTS_SIZE)
 # live: LIVE_ROWS rows per worker behind one line of counters
@@ -102,7 +104,7 @@ MEMORY = _after(KEY, "memory", "any worker: see memory.py", 16384, 16 * MEMORY_W
 
 SECTIONS = (
     HEADER, WORKER, ORDERS, IN_FLIGHT, OPENED, FAILED, FAILURES, SUCCEEDED,
-    BOARD, BACKEND, FACTS, LIVE, RING, KEY, MEMORY,
+    DEATHS, BOARD, BACKEND, FACTS, LIVE, RING, KEY, MEMORY,
 )  # fmt: skip
 # Some 190 MiB of addresses; memory is used only for the pages that were touched.
 SIZE = -(-MEMORY.end // PAGE) * PAGE

@@ -105,7 +105,8 @@ def test_the_numbers_of_a_killed_worker_survive_until_it_is_buried(board, worker
 
 def test_another_version_is_refused_with_both_numbers(board):
     struct.pack_into("=I", board._memory, 8, 99)
-    with pytest.raises(ScoreboardMismatch, match=rf"layout version 99 .* expects version {layout.VERSION} "):
+    both = rf"layout version 99 .* expects version {layout.VERSION} "
+    with pytest.raises(ScoreboardMismatch, match=both):
         Scoreboard.attach(board.fd)
 
 
