@@ -14,6 +14,7 @@ from multiproxy.supervisor.dashboard.views import (
     Phase,
     PulseView,
     RunningView,
+    Wanted,
     WindowView,
 )
 from multiproxy.supervisor.rollups.recorder import Recorder
@@ -30,6 +31,7 @@ class Scene:
     backend_list: list[BackendView] = field(default_factory=list)
     running_list: list[RunningView] = field(default_factory=list)
     finished_list: list[FinishedView] = field(default_factory=list)
+    stored_list: list[FinishedView] = field(default_factory=list)  # the history, newest first
     event_list: list[EventView] = field(default_factory=list)
     state: HealthView = field(
         default_factory=lambda: HealthView(
@@ -51,6 +53,12 @@ class Scene:
     def finished(self, limit: int, since_s: float) -> list[FinishedView]:
         recent = [x for x in self.finished_list if x.ended_at >= self.now - since_s]
         return recent[:limit]
+
+    async def stored(self, wanted: Wanted, limit: int) -> list[FinishedView]:
+        return [x for x in self.stored_list if wanted.takes(x)][:limit]
+
+    async def stored_one(self, request_id: str) -> FinishedView | None:
+        return next((x for x in self.stored_list if x.id == request_id), None)
 
     def pulse(self) -> PulseView:
         return self._recorder().pulse(self.running_list, self.now)

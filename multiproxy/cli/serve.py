@@ -113,13 +113,15 @@ _APPLY: Mapping[str, Callable[[Config, str], Config]] = {
 
 def _run(config: Config, path: str, reload: Callable[[], Config]) -> int:
     from multiproxy.supervisor.descriptors import CannotListen, raise_descriptor_limit
+    from multiproxy.supervisor.history.place import file_of
     from multiproxy.supervisor.log import Log
     from multiproxy.supervisor.main import Supervisor
 
     raise_descriptor_limit()
     log = Log(config.log.format)
     try:
-        supervisor = Supervisor(config, path, reload, log)
+        history = file_of(config, os.environ)
+        supervisor = Supervisor(config, path, reload, log, history=history)
         return asyncio.run(supervisor.run())
     except CannotListen as error:
         print(f"error: {error}", file=sys.stderr)

@@ -265,6 +265,25 @@ class Log:
 class Config:
     """The whole of config.yaml, checked."""
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is still known after a restart: finished requests and their sums, never a prompt."""
+
+    path: str | None = setting(
+        None,
+        "the SQLite file; auto = history-PORT.db in $STATE_DIRECTORY, or else in "
+        "~/.local/state/multiproxy",
+        auto=True,
+    )
+    keep: Duration = setting(
+        30 * 86400.0,
+        "how long single requests are kept (at most a million); what was used per hour is kept "
+        "for 400 days",
+        least=60,
+        most=3650 * 86400.0,
+    )
+
+
     listen: Address = setting(Address("127.0.0.1", 8001), "address of the API")
     dashboard: Dashboard | None = setting(
         Dashboard(), "the dashboard's address, its settings, or false for none", text_is="listen"
@@ -305,3 +324,8 @@ class Config:
     retry: Retry = setting(Retry(), "trying another backend")
     limits: Limits = setting(Limits(), "the most of everything")
     log: Log = setting(Log(), "what is written to standard error")
+    history: History | None = setting(
+        History(),
+        "the file that remembers finished requests, its settings, or false for memory only",
+        text_is="path",
+    )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from multiproxy.scoreboard import WORKERS, Scoreboard, WorkerState
 from multiproxy.supervisor.dashboard.views import HealthView
+from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.log import Log
 from multiproxy.supervisor.rollout import Rollout
 from multiproxy.supervisor.stats import Stats
@@ -26,6 +27,7 @@ class Vitals:
         config_path: str,
         api_url: str,
         started_at: float,
+        history: History | None = None,
     ) -> None:
         self._board = board
         self._workers = workers
@@ -35,6 +37,7 @@ class Vitals:
         self._config_path = config_path
         self._api_url = api_url
         self._started_at = started_at
+        self._history = history
 
     def view(self) -> HealthView:
         serving = self._workers.serving()
@@ -49,6 +52,8 @@ class Vitals:
             loaded_at=current.loaded_at if current else None,
             reload_error=self._rollout.error,
             problems=tuple(self._problems()),
+            history_path=str(self._history.path) if self._history else "",
+            history_bytes=self._history.size if self._history else 0,
         )
 
     def _problems(self) -> Iterator[str]:
@@ -60,6 +65,10 @@ class Vitals:
                 yield f"worker {row.index} has not answered for {stuck_s:.0f} s"
         if self._stats.lost:
             yield f"{self._stats.lost} finished requests were not recorded"
+        if self._history is not None and self._history.problem:
+            yield f"The history cannot be written: {self._history.problem} ({self._history.path})"
+        if self._history is not None and self._history.dropped:
+            yield f"{self._history.dropped} finished requests are missing from the history"
         dropped = self._log.dropped + sum(row.log_dropped for row in rows)
         if dropped:
             yield f"{dropped} log lines were dropped: whoever reads the log is too slow"

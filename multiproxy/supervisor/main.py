@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from multiproxy import __version__
 from multiproxy.config import Config, ConfigError, Problem, exposures
@@ -21,9 +22,11 @@ from multiproxy.supervisor.backend_rows import BackendRows, TooManyBackends
 from multiproxy.supervisor.children import Children
 from multiproxy.supervisor.dashboard import Dashboard
 from multiproxy.supervisor.dashboard.login import Login
+from multiproxy.supervisor.dashboard.views import FinishedView
 from multiproxy.supervisor.descriptors import CannotListen, Lifeline, bound_address, listen
 from multiproxy.supervisor.ending import Ending, Mood
 from multiproxy.supervisor.health import Vitals
+from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.key_rows import KeyRows, TooManyKeys
 from multiproxy.supervisor.log import Level, Log, is_terminal
 from multiproxy.supervisor.operator import Operator
@@ -56,7 +59,8 @@ class Supervisor:
     """Everything that lives as long as the program.
 
     ``load`` reads the configuration again, with the command line's overrides applied.
-    ``commands`` replace the programs that are started: (worker, simulate).
+    ``commands`` replace the programs that are started: (worker, simulate). ``history`` is the
+    file that remembers what ended; without one it is forgotten at the end.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Supervisor:
         load: Callable[[], Config],
         log: Log,
         commands: tuple[tuple[str, ...], tuple[str, ...]] | None = None,
+        history: Path | None = None,
     ) -> None:
         # for good
         self._log = log
@@ -103,6 +108,11 @@ class Supervisor:
             self._folder.file("responses.db"),
         )
         self._stats = Stats(self._board, self._rows.name_of)
+        self._history = (
+            History(history, config.history.keep, self._stats.recorder, log)
+            if history is not None and config.history is not None
+            else None
+        )
         self._ending = Ending(self._workers, log, self._running)
         vitals = Vitals(
             self._board,
@@ -113,9 +123,10 @@ class Supervisor:
             config_path,
             f"http://{reachable(self.api_address)}/v1",
             self._started_at,
+            self._history,
         )
         self._provider = Provider(
-            self._board, self._rows, self._watch, self._stats, log, vitals.view
+            self._board, self._rows, self._watch, self._stats, log, vitals.view, self._history
         )
         # now and then
         self._config = config  # the first: addresses and log stay what they were
@@ -171,13 +182,18 @@ class Supervisor:
             now = time.monotonic()
             if now >= self._collect_at:
                 self._collect_at = now + COLLECT_S
-                self._stats.collect()
+                self._remember(self._stats.collect())
             self._draw(now)
         except Exception:
             # A bug in here must not take the workers' parent away; it shows in the log.
             if time.monotonic() >= self._complain_at:
                 self._complain_at = time.monotonic() + COMPLAIN_S
                 self._log.error(f"supervisor: {traceback.format_exc()}")
+
+    def _remember(self, exchanges: list[FinishedView]) -> None:
+        if self._history is not None:
+            self._history.offer(exchanges)
+            self._history.tick()
 
     def _draw(self, now: float) -> None:
         if self._screen is None:
@@ -203,7 +219,9 @@ class Supervisor:
             address = reachable(self.dashboard_address or settings.listen)
             return Login(
                 time.monotonic,
-                on_link=lambda link: self._log.info(f"dashboard: sign in at http://{address}{link}"),
+                on_link=lambda link: self._log.info(
+                    f"dashboard: sign in at http://{address}{link}"
+                ),
             )
         if settings.password is not None:
             return Login(time.monotonic, password=settings.password)
@@ -285,6 +303,9 @@ class Supervisor:
         await self._watch.close()
         if dashboard is not None:
             await dashboard.close()
+        self._remember(self._stats.collect())
+        if self._history is not None:
+            self._history.close()
         self._api.close()
         self._lifeline.close()
         self._board.close()
@@ -304,8 +325,10 @@ def _refuse_exposure(config: Config, path: str) -> None:
 
 def unmovable(config: Config, old: Config, log: Log) -> Config:
     """``config`` with the settings that need a restart left as they are, and a word about it."""
-    for name in ("listen", "dashboard", "log"):
+    for name in ("listen", "dashboard", "log", "history"):
         wanted, kept = getattr(config, name), getattr(old, name)
         if wanted != kept:
             log.warning(f"reload: '{name}' changed; that needs a restart, the old value stays")
-    return replace(config, listen=old.listen, dashboard=old.dashboard, log=old.log)
+    return replace(
+        config, listen=old.listen, dashboard=old.dashboard, log=old.log, history=old.history
+    )

@@ -11,6 +11,7 @@ from multiproxy.scoreboard import (
 from multiproxy.supervisor.backend_rows import BackendRows, Row
 from multiproxy.supervisor.dashboard import views
 from multiproxy.supervisor.exchange_views import running_view
+from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.log import Level, Log
 from multiproxy.supervisor.stats import Stats
 from multiproxy.supervisor.watch import Watch
@@ -37,6 +38,7 @@ class Provider:
         stats: Stats,
         log: Log,
         health: Callable[[], views.HealthView],
+        history: History | None = None,
     ) -> None:
         self.health = health
         self._board = board
@@ -44,6 +46,7 @@ class Provider:
         self._watch = watch
         self._stats = stats
         self._log = log
+        self._history = history
         self._windows: dict[str, tuple[float, views.WindowView]] = {}  # made when (monotonic)
 
     def backends(self) -> list[views.BackendView]:
@@ -65,6 +68,12 @@ class Provider:
                 break
             found.append(ended)
         return found
+
+    async def stored(self, wanted: views.Wanted, limit: int) -> list[views.FinishedView]:
+        return await self._history.page(wanted, limit) if self._history else []
+
+    async def stored_one(self, request_id: str) -> views.FinishedView | None:
+        return await self._history.one(request_id) if self._history else None
 
     def pulse(self) -> views.PulseView:
         return self._stats.recorder.pulse(self.running(), time.time())

@@ -59,7 +59,7 @@ def test_the_shipped_config_shows_the_defaults(uncommented):
     config, default = parse(uncommented, "config.yaml", {"GPU_B_KEY": "k"}, str), Config()
     assert (config.listen, config.dashboard) == (default.listen, default.dashboard)
     assert (config.timeouts, config.retry) == (default.timeouts, default.retry)
-    assert config.limits == default.limits
+    assert (config.limits, config.history) == (default.limits, default.history)
 
 
 def test_real_servers_need_only_the_three_lines_to_be_changed():

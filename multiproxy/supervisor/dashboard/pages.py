@@ -5,7 +5,7 @@ at /fragments/NAME, and what the live feed sends. All three come from the same t
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment
@@ -20,8 +20,9 @@ from multiproxy.supervisor.dashboard import (
     windows,
 )
 from multiproxy.supervisor.dashboard.feed import Look
+from multiproxy.supervisor.dashboard.shelf import Shelf
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
-from multiproxy.supervisor.dashboard.views import Provider
+from multiproxy.supervisor.dashboard.views import FinishedView, Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Fragment:
     data: Callable[[Snapshot, Look], Mapping[str, object]]
     fast: bool = False  # rendered on every tick, not only on full rounds
     once: bool = False  # not in the stream: what the reader fills in or opens must stay so
+
+
+Load = Callable[[Provider, Snapshot, Look], Awaitable[Sequence[FinishedView]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Page:
     query: tuple[str, ...] = ()  # the query fields that change what is shown
     parent: str = ""  # the page whose link is marked; such a page has no link of its own
     exists: Callable[[Snapshot, Look], bool] = lambda snapshot, look: True
+    load: Load | None = None  # what it needs from the history
 
     @property
     def live(self) -> tuple[Fragment, ...]:
@@ -108,6 +113,7 @@ PAGES = (
             Fragment("requests-paging", requests.paging),
         ),
         query=requests.FIELDS,
+        load=requests.load,
     ),
     Page(
         "request",
@@ -122,6 +128,7 @@ PAGES = (
         query=("id",),
         parent="requests",
         exists=request.exists,
+        load=request.load,
     ),
     Page(
         "backends",
@@ -173,11 +180,11 @@ class Moment:
         """``frame`` are the variables of every page that never change."""
         self._env = env
         self._frame = frame
-        self._snapshot = snapshot
+        self.snapshot = snapshot
 
     def has(self, look: Look) -> bool:
         """Whether there is something to show at all."""
-        return BY_NAME[look.page].exists(self._snapshot, look)
+        return BY_NAME[look.page].exists(self.snapshot, look)
 
     def page(self, look: Look, theme: str) -> str:
         page = BY_NAME[look.page]
@@ -200,7 +207,9 @@ class Moment:
 
     def fragment(self, fragment: Fragment, look: Look) -> str:
         template = self._env.get_template(f"fragments/{fragment.name}.html")
-        return template.render(fragment.data(self._snapshot, look), zone=look.zone, token=self._frame.get("token", ""))
+        return template.render(
+            fragment.data(self.snapshot, look), zone=look.zone, token=self._frame.get("token", "")
+        )
 
 
 class Renderer:
@@ -217,9 +226,20 @@ class Renderer:
         self._provider = provider
         self._frame = frame
         self._now = now
+        self.shelf = Shelf(self._fetch)
 
     def moment(self) -> Moment:
-        return Moment(self._env, self._frame, Snapshot(self._provider, self._now()))
+        snapshot = Snapshot(self._provider, self._now(), self.shelf.of)
+        return Moment(self._env, self._frame, snapshot)
+
+    async def prepare(self, look: Look) -> None:
+        """Fetch from the history what the page needs; before its first moment."""
+        if BY_NAME[look.page].load is not None:
+            await self.shelf.fill(look)
+
+    async def _fetch(self, look: Look) -> Sequence[FinishedView]:
+        load = BY_NAME[look.page].load
+        return await load(self._provider, self.moment().snapshot, look) if load else ()
 
     def login(self, has_password: bool, problem: str, theme: str) -> str:
         return self._env.get_template("login.html").render(

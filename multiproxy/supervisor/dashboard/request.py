@@ -5,7 +5,7 @@ from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.requests import KEPT
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
 from multiproxy.supervisor.dashboard.timeline import MIN_PART_S, Bar
-from multiproxy.supervisor.dashboard.views import FinishedView, RunningView
+from multiproxy.supervisor.dashboard.views import FinishedView, Provider, RunningView
 
 Data = dict[str, object]
 
@@ -17,6 +17,14 @@ PARTS = {
     "decode": "decode",
 }
 WHO = {"-": "", "C": "the client", "B": "the backend", "P": "MultiProxy"}
+
+
+async def load(provider: Provider, snapshot: Snapshot, look: Look) -> list[FinishedView]:
+    """The request from the history, when it is not in memory."""
+    if _in_memory(snapshot, look) is not None:
+        return []
+    found = await provider.stored_one(_id_of(look))
+    return [found] if found else []
 
 
 def exists(snapshot: Snapshot, look: Look) -> bool:
@@ -55,7 +63,16 @@ def detail(snapshot: Snapshot, look: Look) -> Data:
 
 
 def _find(snapshot: Snapshot, look: Look) -> RunningView | FinishedView | None:
-    wanted = dict(look.query).get("id", "")
+    found = _in_memory(snapshot, look)
+    return found or next(iter(snapshot.stored(look)), None)
+
+
+def _id_of(look: Look) -> str:
+    return dict(look.query).get("id", "")
+
+
+def _in_memory(snapshot: Snapshot, look: Look) -> RunningView | FinishedView | None:
+    wanted = _id_of(look)
     for running in snapshot.running:
         if running.id == wanted:
             return running

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import islice
 from urllib.parse import urlencode
 
 from multiproxy.supervisor.dashboard import activity
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
-from multiproxy.supervisor.dashboard.views import FinishedView, Outcome, RunningView
+from multiproxy.supervisor.dashboard.views import FinishedView, Provider, RunningView, Wanted
 
 PAGE_ROWS = 50
 MAX_RUNNING = 100
@@ -27,7 +28,7 @@ STATUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The query of the page; "" does not filter. ``before`` is the end of the row above it."""
+    """The query of the page; "" does not filter. ``before`` is END_ID of the row above it."""
 
     q: str = ""  # part of id, key, model or client, in any case
     status: str = ""
@@ -49,37 +50,14 @@ class Filter:
         query = urlencode({name: value for name, value in values.items() if value})
         return "/requests" + (f"?{query}" if query else "")
 
-    def takes(self, x: FinishedView | RunningView) -> bool:
-        if self.model and x.model != self.model:
-            return False
-        if self.backend and x.backend != self.backend:
-            return False
-        if self.key and x.key != self.key:
-            return False
-        needle = self.q.lower()
-        return not needle or any(
-            needle in text.lower() for text in (x.id, x.key, x.model, x.client)
-        )
-
-    def takes_status(self, x: FinishedView) -> bool:
-        match self.status:
-            case "ok":
-                return x.outcome is Outcome.OK
-            case "failed":
-                return x.outcome.is_failure
-            case "retried":
-                return x.attempts > 1
-            case "left":
-                return x.outcome is Outcome.CLIENT_LEFT
-            case "rejected":
-                return x.outcome is Outcome.REJECTED
-        return True
-
-    def is_before(self, x: FinishedView) -> bool:
+    @property
+    def wanted(self) -> Wanted:
+        at, _, last_id = self.before.partition("_")
         try:
-            return not self.before or x.ended_at < float(self.before)
+            before = (float(at), last_id) if self.before else None
         except ValueError:
-            return True
+            before = None
+        return Wanted(self.q, self.status, self.model, self.backend, self.key, before)
 
 
 FIELDS = tuple(f.name for f in fields(Filter))
@@ -105,7 +83,7 @@ def filters(snapshot: Snapshot, look: Look) -> Data:
 
 def running(snapshot: Snapshot, look: Look) -> Data:
     wanted = Filter.of(look)
-    shown = [x for x in snapshot.running if wanted.takes(x)]
+    shown = [x for x in snapshot.running if wanted.wanted.takes_names(x)]
     if wanted.status or wanted.before:
         shown = []  # they have no status yet, and older pages have none of them
     rows = activity.running_rows(shown[:MAX_RUNNING])
@@ -114,7 +92,7 @@ def running(snapshot: Snapshot, look: Look) -> Data:
 
 def finished(snapshot: Snapshot, look: Look) -> Data:
     wanted = Filter.of(look)
-    rows = _page(snapshot, wanted)[:PAGE_ROWS]
+    rows = _page(snapshot, look)[:PAGE_ROWS]
     return {
         "rows": activity.finished_rows(rows, snapshot.now, PAGE_ROWS),
         "is_filtered": not wanted.is_empty,
@@ -125,24 +103,34 @@ def finished(snapshot: Snapshot, look: Look) -> Data:
 
 def paging(snapshot: Snapshot, look: Look) -> Data:
     wanted = Filter.of(look)
-    rows = _page(snapshot, wanted)
-    older = wanted.url(f"{rows[PAGE_ROWS - 1].ended_at:.6f}") if len(rows) > PAGE_ROWS else ""
+    rows = _page(snapshot, look)
+    last = rows[PAGE_ROWS - 1] if len(rows) > PAGE_ROWS else None
+    older = wanted.url(f"{last.ended_at!r}_{last.id}") if last else ""
     return {"older": older, "newest": wanted.url() if wanted.before else ""}
 
 
-def _page(snapshot: Snapshot, wanted: Filter) -> list[FinishedView]:
-    """One row more than a page, when there are that many."""
-    found: list[FinishedView] = []
-    for x in _newest_first(snapshot):
-        if wanted.is_before(x) and wanted.takes(x) and wanted.takes_status(x):
-            found.append(x)
-            if len(found) > PAGE_ROWS:
-                break
-    return found
+async def load(provider: Provider, snapshot: Snapshot, look: Look) -> list[FinishedView]:
+    """The page's rows of the history, when those in memory do not fill it."""
+    if len(_kept(snapshot, look)) > PAGE_ROWS:
+        return []
+    return await provider.stored(Filter.of(look).wanted, PAGE_ROWS + 1)
+
+
+def _page(snapshot: Snapshot, look: Look) -> list[FinishedView]:
+    """One row more than a page, when there are that many: from memory and from the history."""
+    found = {x.id: x for x in (*snapshot.stored(look), *_kept(snapshot, look))}
+    newest = sorted(found.values(), key=lambda x: (x.ended_at, x.id), reverse=True)
+    return newest[: PAGE_ROWS + 1]
+
+
+def _kept(snapshot: Snapshot, look: Look) -> list[FinishedView]:
+    """From memory; one row more than a page, when there are that many."""
+    wanted = Filter.of(look).wanted
+    return list(islice(filter(wanted.takes, _newest_first(snapshot)), PAGE_ROWS + 1))
 
 
 def _newest_first(snapshot: Snapshot) -> Iterator[FinishedView]:
-    """All that are kept; most pages are full after the first few hundred."""
+    """All in memory; most pages are full after the first few hundred."""
     first = snapshot.history(FIRST_GLANCE)
     yield from first
     if len(first) == FIRST_GLANCE:

@@ -127,7 +127,9 @@ class Routes:
     # -- pages -------------------------------------------------------------------------------
 
     async def _page(self, page: Page, request: Request) -> Response:
-        look, moment = _look(page, request), self._renderer.moment()
+        look = _look(page, request)
+        await self._renderer.prepare(look)
+        moment = self._renderer.moment()
         if not moment.has(look):
             raise NotFound("It is not kept any more, or never was.")
         return Response(body=moment.page(look, _theme(request)).encode())
@@ -136,12 +138,16 @@ class Routes:
         """Shared fragments are told by ``page`` which page they are part of."""
         pages = [page for page in PAGES if fragment in page.fragments]
         page = next((p for p in pages if p.name == request.query.get("page")), pages[0])
-        html = self._renderer.moment().fragment(fragment, _look(page, request))
+        look = _look(page, request)
+        await self._renderer.prepare(look)
+        html = self._renderer.moment().fragment(fragment, look)
         return Response(body=html.encode())
 
     async def _live(self, page: Page, request: Request) -> Response | EventStream:
+        look = _look(page, request)
+        await self._renderer.prepare(look)
         try:
-            return EventStream(self._feed.join(_look(page, request)))
+            return EventStream(self._feed.join(look))
         except FeedFull:
             return Response.text(503, "All live streams are taken; the page still reloads.")
 

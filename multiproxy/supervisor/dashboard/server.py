@@ -81,6 +81,7 @@ class Dashboard:
         else:
             self._server = await asyncio.start_server(self._accept, host, port)
         self._ticking = asyncio.create_task(self.feed.run())
+        self._refreshing = asyncio.create_task(self._renderer.shelf.run())
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -90,12 +91,15 @@ class Dashboard:
         """Stops listening, says goodbye to the streams, ends every connection."""
         self._server.close()
         self._ticking.cancel()
+        self._refreshing.cancel()
         self.feed.close()
         if self._connections:
             await asyncio.wait(self._connections, timeout=GOODBYE_S)
         for task in self._connections:
             task.cancel()
-        await asyncio.gather(self._ticking, *self._connections, return_exceptions=True)
+        await asyncio.gather(
+            self._ticking, self._refreshing, *self._connections, return_exceptions=True
+        )
 
     def _begin(self) -> Render:
         self._announce_events()

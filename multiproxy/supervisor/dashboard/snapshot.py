@@ -1,7 +1,9 @@
 """The system at one moment: asked once, shared by every fragment of every viewer's page."""
 
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
+from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.views import (
     BackendView,
     FinishedView,
@@ -21,8 +23,15 @@ FOREVER_S = 10 * 365 * 86400.0
 class Snapshot:
     """Lazy: what no fragment asks for is never copied. ``now`` is Unix time."""
 
-    def __init__(self, provider: Provider, now: float) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        now: float,
+        stored: Callable[[Look], Sequence[FinishedView]] = lambda look: (),
+    ) -> None:
+        """``stored`` tells what was fetched from the history for a look."""
         self._provider = provider
+        self.stored = stored
         self._windows: dict[str, WindowView] = {}
         self.now = now
 

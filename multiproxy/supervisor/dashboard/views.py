@@ -181,6 +181,8 @@ class HealthView:
     loaded_at: float | None = None  # when the config in use was loaded
     reload_error: str = ""  # first line of the last reload's errors; "" when it went well
     problems: tuple[str, ...] = ()
+    history_path: str = ""  # "" when nothing outlives a restart
+    history_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +277,51 @@ class WindowView:
     is_exact: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to look for among finished exchanges; "" does not filter. Texts are exact, but ``q``
+    is a part of id, key, model or client, in any case."""
+
+    q: str = ""
+    status: str = ""  # ok, failed, retried, left, rejected
+    model: str = ""
+    backend: str = ""
+    key: str = ""
+    before: tuple[float, str] | None = None  # end and id of an exchange: older ones
+
+    def takes(self, x: FinishedView) -> bool:
+        return (
+            self.takes_names(x)
+            and self._takes_status(x)
+            and (self.before is None or (x.ended_at, x.id) < self.before)
+        )
+
+    def takes_names(self, x: FinishedView | RunningView) -> bool:
+        if self.model and x.model != self.model:
+            return False
+        if self.backend and x.backend != self.backend:
+            return False
+        if self.key and x.key != self.key:
+            return False
+        needle = self.q.lower()
+        texts = (x.id, x.key, x.model, x.client)
+        return not needle or any(needle in text.lower() for text in texts)
+
+    def _takes_status(self, x: FinishedView) -> bool:
+        match self.status:
+            case "ok":
+                return x.outcome is Outcome.OK
+            case "failed":
+                return x.outcome.is_failure
+            case "retried":
+                return x.attempts > 1
+            case "left":
+                return x.outcome is Outcome.CLIENT_LEFT
+            case "rejected":
+                return x.outcome is Outcome.REJECTED
+        return True
+
+
 class Provider(Protocol):
     """The running system as the dashboard sees it. Lists are fresh copies."""
 
@@ -289,6 +336,13 @@ class Provider(Protocol):
     def finished(self, limit: int, since_s: float) -> list[FinishedView]:
         """Those that ended within the last ``since_s`` seconds, newest first, at most ``limit``."""
         ...
+
+    async def stored(self, wanted: Wanted, limit: int) -> list[FinishedView]:
+        """The newest ``limit`` that match, newest first, from the history: it reaches further
+        back than ``finished`` and is some seconds behind it. Empty when it cannot be read."""
+        ...
+
+    async def stored_one(self, request_id: str) -> FinishedView | None: ...
 
     def pulse(self) -> PulseView: ...
 

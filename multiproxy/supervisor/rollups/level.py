@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from math import floor
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, Self, TypeAlias, TypeVar
 
 from multiproxy.supervisor.dashboard.views import FinishedView
 
@@ -16,6 +16,8 @@ OTHER = "_other"
 
 class Sum(Protocol):
     def add(self, x: FinishedView, /) -> None: ...
+
+    def merge(self, other: Self, /) -> None: ...
 
 
 S = TypeVar("S", bound=Sum)
@@ -75,8 +77,12 @@ class Level(Generic[S]):
         """Count everything as changed."""
         self._changed = {(start, series) for start, sums in self._sums.items() for series in sums}
 
-    def touch(self, start: int, series: Series) -> None:
-        self._changed.add((start, series))
+    def put_under(self, start: int, series: Series, past: S) -> None:
+        """Add a sum from before; only what has changed since then counts as changed."""
+        was_changed = (start, series) in self._changed
+        self.sum(start, series).merge(past)
+        if not was_changed:
+            self._changed.discard((start, series))
 
     def _trim(self) -> None:
         oldest = max(self._sums) - (self.kept - 1) * self.step

@@ -6,7 +6,7 @@ for a day, per hour for a week, and what everybody used per hour for a month.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from multiproxy.supervisor.dashboard.views import (
@@ -72,6 +72,39 @@ class Recorder:
                     w = WINDOWS[name]
                     tracks[x.backend] = Track(w.step_s, w.span_s // w.step_s)
                 tracks[x.backend].add(x.output_tokens, begin, x.ended_at)
+
+    @property
+    def stored_levels(self) -> tuple[Level[Totals], ...]:
+        """Those that outlive a restart; the finer ones are made again from single requests."""
+        return self.levels["24h"], self.levels["7d"]
+
+    def restore(
+        self,
+        finished: Sequence[FinishedView],
+        sums: Iterable[tuple[int, int, Series, Totals]],
+        usage: Iterable[tuple[int, Series, Counters]],
+        now: float,
+    ) -> None:
+        """Put the past under what has been recorded since the start.
+
+        ``finished`` is oldest first; ``sums`` are (step, start, series, totals).
+        """
+        since_start = list(self.finished)
+        self.finished.clear()
+        for x in finished:
+            if x.ended_at < now - WINDOWS["1h"].span_s:
+                self.finished.append(x)
+                continue
+            for name in ("5m", "1h"):
+                self.levels[name].add(series_of(x), x.ended_at, x)
+            self.remember(x)
+        self.finished.extend(since_start)
+        by_step = {level.step: level for level in self.stored_levels}
+        for step, start, series, totals in sums:
+            if step in by_step:
+                by_step[step].put_under(start, series, totals)
+        for start, series, counters in usage:
+            self.usage.put_under(start, series, counters)
 
     def pulse(self, running: Sequence[RunningView], now: float) -> PulseView:
         """The last two minutes, with the tokens of running exchanges."""
