@@ -253,19 +253,6 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
-    """What is written to standard error."""
-
-    format: Literal["auto", "text", "json"] = setting(
-        "auto", "auto = text on a terminal, JSON lines otherwise"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """The whole of config.yaml, checked."""
-
-@dataclass(frozen=True, slots=True)
 class History:
     """What is still known after a restart: finished requests and their sums, never a prompt."""
 
@@ -283,6 +270,19 @@ class History:
         most=3650 * 86400.0,
     )
 
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What is written to standard error."""
+
+    format: Literal["auto", "text", "json"] = setting(
+        "auto", "auto = text on a terminal, JSON lines otherwise"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole of config.yaml, checked."""
 
     listen: Address = setting(Address("127.0.0.1", 8001), "address of the API")
     dashboard: Dashboard | None = setting(
@@ -320,12 +320,12 @@ class History:
     store_responses: bool = setting(
         True, "keep responses in memory for previous_response_id, for at most an hour"
     )
-    timeouts: Timeouts = setting(Timeouts(), "how long to wait for what")
-    retry: Retry = setting(Retry(), "trying another backend")
-    limits: Limits = setting(Limits(), "the most of everything")
-    log: Log = setting(Log(), "what is written to standard error")
     history: History | None = setting(
         History(),
         "the file that remembers finished requests, its settings, or false for memory only",
         text_is="path",
     )
+    timeouts: Timeouts = setting(Timeouts(), "how long to wait for what")
+    retry: Retry = setting(Retry(), "trying another backend")
+    limits: Limits = setting(Limits(), "the most of everything")
+    log: Log = setting(Log(), "what is written to standard error")
