@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from multiproxy import __version__
-from multiproxy.cli import exit_codes
+from multiproxy.cli import exit_codes, setup_commands
 from multiproxy.cli.find_config import find
 
 _COMMANDS = {
     "serve": "serve the API and the dashboard",
     "check": "find every mistake in a config.yaml",
     "simulate": "run one simulated llama-server",
+    **setup_commands.COMMANDS,
 }
 
 
@@ -27,7 +28,16 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `multiproxy ... | head`: whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_codes.FAILED
+
+
+def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["worker"]:  # started by the supervisor: no help, no parser of the others
         return _worker(arguments[1:])
     if arguments[:1] == ["simulate"]:
@@ -42,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exit_codes.OK
     _refuse_unknown(parser, arguments[0])
     options = parser.parse_args(arguments)
+    if options.command in setup_commands.COMMANDS:
+        return int(options.run(options))
     if options.command == "check":
         from multiproxy.cli.check import check
 
@@ -82,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("file", nargs="?", metavar="FILE", help="default: as for serve")
     check.add_argument("--json", action="store_true", help="print the problems as JSON")
+    setup_commands.add(commands)
     commands.add_parser("simulate", help=_COMMANDS["simulate"], add_help=False)
     return parser
 

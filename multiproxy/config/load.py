@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from multiproxy.config.access import hashed
@@ -10,11 +11,20 @@ from multiproxy.config.checks import check, with_ids
 from multiproxy.config.interpolate import Interpolation, ReadFile
 from multiproxy.config.model import Config
 from multiproxy.config.problems import ConfigError, Problem
+from multiproxy.config.report import Path as SettingPath
 from multiproxy.config.report import TooManyProblems
 from multiproxy.config.tree import compose
 
 MAX_FILE = 2**20  # bytes of config.yaml: larger is another file
 MAX_SECRET = 2**16  # bytes of a ${file:...}: a key or a certificate, not a disk
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A config, and the line (from 1) of every setting that the file has."""
+
+    config: Config
+    lines: Mapping[SettingPath, int]
 
 
 def load(path: str | os.PathLike[str]) -> Config:
@@ -23,6 +33,11 @@ def load(path: str | os.PathLike[str]) -> Config:
     Raises:
         ConfigError: it cannot be read, is no UTF-8 text of at most 1 MiB, or has problems.
     """
+    return load_with_lines(path).config
+
+
+def load_with_lines(path: str | os.PathLike[str]) -> Loaded:
+    """As `load`, for whoever wants to know where a value comes from."""
     name = os.fspath(path)
     try:
         content = _read(path, MAX_FILE)
@@ -47,7 +62,7 @@ def load(path: str | os.PathLike[str]) -> Config:
         except UnicodeDecodeError:  # its own message would show a byte of the secret
             raise ValueError("not UTF-8 text") from None
 
-    return parse(text, name, os.environ, read_file)
+    return _understand(text, name, os.environ, read_file)
 
 
 def parse(text: str, name: str, environ: Mapping[str, str], read_file: ReadFile) -> Config:
@@ -58,6 +73,10 @@ def parse(text: str, name: str, environ: Mapping[str, str], read_file: ReadFile)
     Raises:
         ConfigError: with all problems, in the order of the text.
     """
+    return _understand(text, name, environ, read_file).config
+
+
+def _understand(text: str, name: str, environ: Mapping[str, str], read_file: ReadFile) -> Loaded:
     if len(text) > MAX_FILE:
         raise ConfigError([Problem(0, 0, f"larger than {MAX_FILE} bytes")], name)
     root, refused = compose(text)
@@ -74,7 +93,8 @@ def parse(text: str, name: str, environ: Mapping[str, str], read_file: ReadFile)
     problems = refused + binder.report.problems
     if problems:
         raise ConfigError(problems, name, _without(binder.secrets, text))
-    return config
+    lines = {path: place.span.line + 1 for path, place in binder.report.places.items()}
+    return Loaded(config, lines)
 
 
 def _read(path: str | os.PathLike[str], most: int) -> bytes:

@@ -1,0 +1,58 @@
+"""The commands that work without a running MultiProxy: their options and help.
+
+Each is imported when it is called: most need what the others do not.
+"""
+
+import argparse
+from typing import Any
+
+COMMANDS = {
+    "config": "show the settings in use, or what there is to set",
+}
+
+CONFIG = {
+    "show": "every setting in use, where it comes from, secrets masked",
+    "path": "which file is used",
+    "schema": "the JSON Schema of config.yaml, for editors",
+    "reference": "every setting, its values and its default, as Markdown",
+}
+
+_Commands = Any  # argparse's own type for it is private
+
+
+def add(commands: _Commands) -> None:
+    """Add the parser of each of `COMMANDS`; its ``run`` takes the options."""
+    _add_config(commands)
+
+
+def _parser(commands: _Commands, name: str, examples: str, **more: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=COMMANDS[name],
+        epilog=f"Examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **more,
+    )
+    return parser
+
+
+def _add_config(commands: _Commands) -> None:
+    names = "\n".join(f"  {name:<10} {doc}" for name, doc in CONFIG.items())
+    parser = _parser(
+        commands,
+        "config",
+        "  multiproxy config show\n"
+        "  multiproxy config show --json | jq .sources\n"
+        "  multiproxy config schema > config.schema.json",
+        description=f"Print one of:\n{names}",
+    )
+    parser.set_defaults(run=_config)
+    parser.add_argument("what", choices=CONFIG, metavar="|".join(CONFIG))
+    parser.add_argument("-c", "--config", metavar="FILE", help="default: as for serve")
+    parser.add_argument("--json", action="store_true", help="for show: as JSON")
+
+
+def _config(options: argparse.Namespace) -> int:
+    from multiproxy.cli.config import config
+
+    return config(options)
