@@ -9,14 +9,14 @@ from collections.abc import Callable
 from multiproxy.config import Url
 from multiproxy.scoreboard import BackendRow, BackendState, Scoreboard
 from multiproxy.supervisor.backend_rows import Row
-from multiproxy.supervisor.facts import Json, encode, facts_of, parse
+from multiproxy.supervisor.facts import Json, encode, facts_of
 from multiproxy.supervisor.log import Log, printable
-from multiproxy.supervisor.probe_http import Answer, ProbeConnection, ProbeFailed
-from multiproxy.supervisor.verdict import ALIVE_S, Sight, Standing, is_llama, judge
+from multiproxy.supervisor.look import facts_seen, look
+from multiproxy.supervisor.probe_http import ProbeConnection
+from multiproxy.supervisor.verdict import ALIVE_S, Sight, Standing, judge
 
 INTERVAL_UP_S = 5.0
 INTERVAL_NOT_UP_S = 2.0
-TIMEOUT_S = 5.0  # for each of the three questions
 LEAST_PAUSE_S = 0.2  # between two probes, however many failures workers report
 STILL_DOWN_FIRST_S = 60.0  # then twice as long each time
 STILL_DOWN_LONGEST_S = 3600.0
@@ -102,22 +102,13 @@ class Probe:
     async def _look(self) -> Sight:
         connection = ProbeConnection(self.url, self.row.backend.api_key, self._tls)
         try:
-            health = await _ask(connection, "/health")
-            if isinstance(health, ProbeFailed) or health.status == 503:
-                return Sight(health)
-            # Never /slots: it wakes a sleeping server. Nor a model's name: on a router that
-            # would load it.
-            return Sight(
-                health, await _ask(connection, "/props"), await _ask(connection, "/v1/models")
-            )
+            return await look(connection)
         finally:
             connection.close()
 
     def _learn(self, sight: Sight) -> None:
         """Keep the old facts where a question went unanswered."""
-        if not isinstance(sight.props, Answer) or not isinstance(sight.models, Answer):
-            return
-        self.facts = facts_of(_object(sight.props), _object(sight.models), is_llama(sight))
+        self.facts = facts_seen(sight) or self.facts
 
     def _write(self, now: int, duration_us: int) -> None:
         backend = self.row.backend
@@ -168,17 +159,6 @@ class Probe:
         if n_ctx:
             parts.append(f"{n_ctx:,} tokens each")
         return ", ".join(parts)
-
-
-async def _ask(connection: ProbeConnection, path: str) -> Answer | ProbeFailed:
-    try:
-        return await connection.get(path, TIMEOUT_S)
-    except ProbeFailed as failure:
-        return failure
-
-
-def _object(answer: Answer) -> Json | None:
-    return parse(answer.body) if answer.status == 200 else None
 
 
 def span(seconds: float) -> str:
