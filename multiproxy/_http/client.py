@@ -70,6 +70,7 @@ class BackendConnection(asyncio.Protocol):
         self._buffer = b""
         self._interim = 0
         self._decoder: ChunkedDecoder | None = None
+        self._between_chunks = False
         self._left: int | None = None  # body bytes to come; None: until EOF
 
     def send(self, head: bytes, body: bytes, sink: AnswerSink) -> None:
@@ -121,11 +122,17 @@ class BackendConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:  # per piece
         self.bytes_received += len(data)
         if self.state is State.BODY:
-            decoder = self._decoder
-            if decoder is None:
-                self._receive_counted(data)
-            elif not decoder.at_boundary or not self._receive_whole_chunks(data):
-                self._receive_chunked(data, decoder)
+            if self._between_chunks:
+                end = data.find(b"\r\n", 0, 6)
+                length = _CHUNK_SIZES.get(data[:end])
+                if end > 0 and length == len(data) - end - 4 and data.endswith(b"\r\n"):
+                    # llama-server writes one event as one chunk: then nothing has to be
+                    # undone, and the same bytes can go out to a client that is sent chunks.
+                    self._sink.on_piece(data[end + 2 : -2], data)
+                    return
+                if self._receive_whole_chunks(data):
+                    return
+            self._receive_body(data)
         elif self.state is State.HEAD:
             self._receive_head(data)
         else:
@@ -134,11 +141,7 @@ class BackendConnection(asyncio.Protocol):
             self.abort()
 
     def _receive_whole_chunks(self, data: bytes) -> bool:  # per piece
-        """Hand out ``data`` if it is whole chunks and nothing else; tells whether it was.
-
-        llama-server writes one event as one chunk: then nothing has to be undone, and the
-        same bytes can go out to a client that is sent chunks as well.
-        """
+        """Hand out ``data`` if it is whole chunks and nothing else; tells whether it was."""
         start, size = 0, len(data)
         chunks = []
         while start < size:
@@ -151,9 +154,6 @@ class BackendConnection(asyncio.Protocol):
                 return False
             chunks.append((start, line_end + 2, end))
             start = end
-        if len(chunks) == 1:
-            self._sink.on_piece(data[chunks[0][1] : -2], data)
-            return True
         for start, payload, end in chunks:
             if self.state is not State.BODY:
                 break  # the sink has heard enough
@@ -215,6 +215,7 @@ class BackendConnection(asyncio.Protocol):
         self.keep_alive_timeout = head.keep_alive_timeout
         self.keep_alive_max = head.keep_alive_max
         self._decoder = ChunkedDecoder() if head.chunked else None
+        self._between_chunks = head.chunked
         self._left = head.content_length
         self._sink.on_head(head)
 
@@ -230,6 +231,7 @@ class BackendConnection(asyncio.Protocol):
         except ChunkedError as error:
             self._fail(BackendProtocolError(f"The backend's chunked framing is wrong: {error}."))
             return
+        self._between_chunks = decoder.at_boundary
         if payload:
             self._sink.on_piece(payload, None)
         if decoder.done:

@@ -105,7 +105,21 @@ class Relay:
 
     def on_piece(self, payload: bytes, framed: bytes | None) -> None:  # per piece
         try:
-            self._take(payload, framed)
+            if not self._streaming:
+                self._collect(payload)
+                return
+            translator = self._translator
+            out = translator.feed(payload)
+            if self.committed:
+                if out is payload and framed is not None and self._downstream.chunked:
+                    self._downstream.bytes_out += len(payload)
+                    self._client.transport.write(framed)  # the backend's own chunk, untouched
+                elif out:
+                    self._downstream.write(out)
+            else:
+                self._before_commit(out)
+            if translator.failure is not None:
+                self._end(translator.failure)
         except Exception as error:
             self._break(error)
 
@@ -123,23 +137,6 @@ class Relay:
             self.on_end()  # all that counts has come
         else:
             self._end(error)
-
-    def _take(self, payload: bytes, framed: bytes | None) -> None:  # per piece
-        if not self._streaming:
-            self._collect(payload)
-            return
-        translator = self._translator
-        out = translator.feed(payload)
-        if self.committed:
-            if out is payload and framed is not None and self._downstream.chunked:
-                self._downstream.bytes_out += len(payload)
-                self._client.transport.write(framed)  # the backend's own chunk, untouched
-            elif out:
-                self._downstream.write(out)
-        else:
-            self._before_commit(out)
-        if translator.failure is not None:
-            self._end(translator.failure)
 
     @property
     def life(self) -> tuple[int, object]:
