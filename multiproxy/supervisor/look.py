@@ -4,11 +4,9 @@ from multiproxy.supervisor.facts import Json, facts_of, parse
 from multiproxy.supervisor.probe_http import Answer, ProbeConnection, ProbeFailed
 from multiproxy.supervisor.verdict import Sight, is_llama
 
-TIMEOUT_S = 5.0  # for each of the three questions
 
-
-async def look(connection: ProbeConnection, timeout_s: float = TIMEOUT_S) -> Sight:
-    """What the backend answers; the caller closes the connection. Never raises ProbeFailed."""
+async def look(connection: ProbeConnection, timeout_s: float) -> Sight:
+    """What the backend answers, each question within ``timeout_s``; never raises ProbeFailed."""
     health = await _ask(connection, "/health", timeout_s)
     if isinstance(health, ProbeFailed) or health.status == 503:
         return Sight(health)

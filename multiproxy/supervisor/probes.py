@@ -17,6 +17,7 @@ from multiproxy.supervisor.verdict import ALIVE_S, Sight, Standing, judge
 
 INTERVAL_UP_S = 5.0
 INTERVAL_NOT_UP_S = 2.0
+TIMEOUT_S = 5.0  # for each of the three questions
 LEAST_PAUSE_S = 0.2  # between two probes, however many failures workers report
 STILL_DOWN_FIRST_S = 60.0  # then twice as long each time
 STILL_DOWN_LONGEST_S = 3600.0
@@ -102,7 +103,7 @@ class Probe:
     async def _look(self) -> Sight:
         connection = ProbeConnection(self.url, self.row.backend.api_key, self._tls)
         try:
-            return await look(connection)
+            return await look(connection, TIMEOUT_S)
         finally:
             connection.close()
 
