@@ -135,11 +135,13 @@ def _unpack(copy: bytes, fields: tuple[Any, ...]) -> Finished:
     request_id, endpoint, dialect, termination, error, asked, served, key, client, agent, reason = (
         texts
     )
-    return Finished(
+    record = Finished(
         request_id, endpoint, dialect, stream, status, termination, error, asked, served,
         backend, attempts, key, client, agent, reason, started, *numbers,
-        Choice(*fields[29:34]), tuple(_unpack_tries(copy, fields[34])),
     )  # fmt: skip
+    record.choice = Choice(*fields[29:34])
+    record.tries = tuple(_unpack_tries(copy, fields[34]))
+    return record
 
 
 def _unpack_tries(copy: bytes, count: int) -> Iterator[Try]:

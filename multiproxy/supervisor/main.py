@@ -261,7 +261,7 @@ class Supervisor:
         """
         if self._ending.mood is not Mood.RUNNING:
             return "MultiProxy is shutting down"
-        told = asyncio.get_running_loop().create_future()
+        told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._reloading.append(told)
         self._on_reload()
         return await told

@@ -1,6 +1,7 @@
 """What an operator asks for, carried out: the ``Actions`` of the dashboard."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from multiproxy.scoreboard import WORKERS, Scoreboard
 from multiproxy.supervisor.backend_rows import BackendRows, Row
@@ -21,7 +22,7 @@ class Operator:
         rows: BackendRows,
         watch: Watch,
         log: Log,
-        reload: Callable[[], Awaitable[str]],
+        reload: Callable[[], Coroutine[Any, Any, str]],
     ) -> None:
         self.reload = reload
         self._board = board

@@ -126,8 +126,8 @@ class Feed:
         tick_s: float = FAST_TICK_S,
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
+        self.identity = identity
         self._begin = begin
-        self._identity = identity
         self._tick_s = tick_s
         self._keep_alive_s = keep_alive_s
         self._seats: list[LiveSeat] = []
@@ -148,7 +148,7 @@ class Feed:
             raise FeedFull
         seat = LiveSeat(self, look, self._keep_alive_s)
         fragments = self._begin()(look, False)
-        seat.offer(RETRY + event("mp:hello", self._identity) + partials(fragments, self._id()))
+        seat.offer(RETRY + event("mp:hello", self.identity) + partials(fragments, self._id()))
         seat.sent = dict(fragments)
         seat.dirty = False
         self._seats.append(seat)
@@ -213,7 +213,7 @@ class Feed:
             seat.end(event("mp:bye", {}))
 
     def _id(self) -> str:
-        return f"{self._identity['boot']}-{self._ticks}"
+        return f"{self.identity['boot']}-{self._ticks}"
 
 
 def query_of(query: Mapping[str, str], known: Iterable[str]) -> tuple[tuple[str, str], ...]:

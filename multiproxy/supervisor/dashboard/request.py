@@ -28,12 +28,12 @@ async def load(provider: Provider, snapshot: Snapshot, look: Look) -> list[Finis
 
 
 def exists(snapshot: Snapshot, look: Look) -> bool:
-    return _find(snapshot, look) is not None
+    return find(snapshot, look) is not None
 
 
 def detail(snapshot: Snapshot, look: Look) -> Data:
     """``ended`` or ``live`` is the request; neither when it was forgotten while shown."""
-    found = _find(snapshot, look)
+    found = find(snapshot, look)
     data: Data = {
         "live": None,
         "ended": None,
@@ -62,7 +62,7 @@ def detail(snapshot: Snapshot, look: Look) -> Data:
     }
 
 
-def _find(snapshot: Snapshot, look: Look) -> RunningView | FinishedView | None:
+def find(snapshot: Snapshot, look: Look) -> RunningView | FinishedView | None:
     found = _in_memory(snapshot, look)
     return found or next(iter(snapshot.stored(look)), None)
 

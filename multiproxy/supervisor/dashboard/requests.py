@@ -81,11 +81,15 @@ def filters(snapshot: Snapshot, look: Look) -> Data:
     }
 
 
-def running(snapshot: Snapshot, look: Look) -> Data:
+def running_views(snapshot: Snapshot, look: Look) -> list[RunningView]:
     wanted = Filter.of(look)
-    shown = [x for x in snapshot.running if wanted.wanted.takes_names(x)]
     if wanted.status or wanted.before:
-        shown = []  # they have no status yet, and older pages have none of them
+        return []  # they have no status yet, and older pages have none of them
+    return [x for x in snapshot.running if wanted.wanted.takes_names(x)]
+
+
+def running(snapshot: Snapshot, look: Look) -> Data:
+    shown = running_views(snapshot, look)
     rows = activity.running_rows(shown[:MAX_RUNNING])
     return {"rows": rows, "more": len(shown) - len(rows), "speed": activity.live_speed}
 
@@ -103,10 +107,16 @@ def finished(snapshot: Snapshot, look: Look) -> Data:
 
 def paging(snapshot: Snapshot, look: Look) -> Data:
     wanted = Filter.of(look)
+    _, before = page(snapshot, look)
+    older = wanted.url(before) if before else ""
+    return {"older": older, "newest": wanted.url() if wanted.before else ""}
+
+
+def page(snapshot: Snapshot, look: Look) -> tuple[list[FinishedView], str]:
+    """The rows of the page, and the ``before`` of the next one, "" when this is the last."""
     rows = _page(snapshot, look)
     last = rows[PAGE_ROWS - 1] if len(rows) > PAGE_ROWS else None
-    older = wanted.url(f"{last.ended_at!r}_{last.id}") if last else ""
-    return {"older": older, "newest": wanted.url() if wanted.before else ""}
+    return rows[:PAGE_ROWS], f"{last.ended_at!r}_{last.id}" if last else ""
 
 
 async def load(provider: Provider, snapshot: Snapshot, look: Look) -> list[FinishedView]:

@@ -10,6 +10,7 @@ from functools import partial
 
 from multiproxy.errors import MethodNotAllowed, NotAllowed, NotFound, ProxyError
 from multiproxy.supervisor.dashboard.actions import Actions, action_routes, place, wants_json
+from multiproxy.supervisor.dashboard.api import TWINS, json_response
 from multiproxy.supervisor.dashboard.feed import Feed, FeedFull, Look, query_of
 from multiproxy.supervisor.dashboard.formats import known_zone
 from multiproxy.supervisor.dashboard.login import OPEN_PATHS, Login
@@ -52,20 +53,24 @@ class Routes:
         self._feed = feed
         self._token = token
         self._login = login
+        self._identity = feed.identity
         self._get: dict[str, Handler] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
+            "/api/session": self._session,
         }
         self._post: dict[str, Handler] = {"/theme": self._switch_theme}
         if actions is not None:
             self._post |= action_routes(actions, self._checked_form)
-        self._by_id: dict[str, Page] = {}  # path up to the id -> page
+        self._by_id: dict[str, Handler] = {}  # path up to the id
         for page in PAGES:
             before_id, has_id, _ = page.path.partition("{id}")
-            if has_id:
-                self._by_id[before_id] = page
-            else:
-                self._get[page.path] = partial(self._page, page)
+            answers = self._by_id if has_id else self._get
+            answers[before_id] = partial(self._page, page)
+            if page.name in TWINS:
+                answers[f"/api{before_id if has_id else f'/{page.name}'}"] = partial(
+                    self._twin, page
+                )
             self._get[f"/live/{page.name}"] = partial(self._live, page)
             for fragment in page.fragments:
                 self._get[f"/fragments/{fragment.name}"] = partial(self._fragment, fragment)
@@ -119,10 +124,10 @@ class Routes:
 
     def _find_by_id(self, path: str) -> Handler | None:
         before_id, slash, last = path.rpartition("/")
-        page = self._by_id.get(before_id + slash)
-        if page is None or not last:
+        handler = self._by_id.get(before_id + slash)
+        if handler is None or not last:
             return None
-        return lambda request: self._page(page, replace(request, query={"id": last}))
+        return lambda request: handler(replace(request, query={"id": last}))
 
     # -- pages -------------------------------------------------------------------------------
 
@@ -133,6 +138,18 @@ class Routes:
         if not moment.has(look):
             raise NotFound("It is not kept any more, or never was.")
         return Response(body=moment.page(look, _theme(request)).encode())
+
+    async def _twin(self, page: Page, request: Request) -> Response:
+        look = _look(page, request)
+        await self._renderer.prepare(look)
+        moment = self._renderer.moment()
+        if not moment.has(look):
+            raise NotFound("It is not kept any more, or never was.")
+        return json_response(TWINS[page.name](moment.snapshot, look))
+
+    async def _session(self, request: Request) -> Response:
+        """What a program needs to act: a page of another origin cannot read it either."""
+        return json_response({"token": self._token, **self._identity})
 
     async def _fragment(self, fragment: Fragment, request: Request) -> Response:
         """Shared fragments are told by ``page`` which page they are part of."""

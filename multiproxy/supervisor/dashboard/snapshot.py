@@ -6,6 +6,7 @@ from functools import cached_property
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.views import (
     BackendView,
+    EventView,
     FinishedView,
     HealthView,
     Phase,
@@ -55,6 +56,10 @@ class Snapshot:
     def history(self, limit: int) -> list[FinishedView]:
         """The newest ``limit`` there are, however long ago they ended."""
         return self._provider.finished(limit, FOREVER_S)
+
+    @property
+    def events(self) -> list[EventView]:
+        return self._provider.events()
 
     @cached_property
     def health(self) -> HealthView:
