@@ -127,6 +127,11 @@ class Backend:
         None, "tokens per slot; auto = what it reports", least=1, most=2**31, auto=True
     )
     weight: int = setting(1, "its share of the work relative to others", least=1, most=1000)
+    dialects: Literal["translated", "native"] = setting(
+        "translated",
+        "native = it is asked for /v1/messages and /v1/responses itself, byte for byte; "
+        "translated = only for chat",
+    )
     simulate: Simulate | None = setting(
         None, "started by MultiProxy itself instead of a url; {} or true = all defaults"
     )

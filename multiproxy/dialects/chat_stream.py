@@ -136,9 +136,7 @@ class ChatReader:
         except ValueError:
             self._read_other(data, out)
             return
-        if type(data) is ErrorData:
-            self._fail(classify_event(chunk), out)
-        elif self.state is State.READING and (event := plain_event(chunk)) is not None:
+        if self.state is State.READING and (event := plain_event(chunk)) is not None:
             out.append(event)
             self._template.learn(data, event)
         elif is_too_deep(data, chunk):
@@ -147,12 +145,18 @@ class ChatReader:
             self._read_chunk(chunk, out)
 
     def _read_other(self, data: bytes, out: list[Event]) -> None:
-        """An event that orjson does not take: an end mark, nothing, or not quite JSON."""
+        """An event that orjson does not take: an end mark, a named error (it takes no subclass
+        of bytes), nothing, or not quite JSON.
+        """
         text = data.strip()
         if text == b"[DONE]":
             self._end(out)
         elif type(data) is ErrorData:
-            self._fail(classify_event(text.decode("utf-8", "replace")), out)
+            try:
+                told = loads(bytes(data))
+            except ValueError:
+                told = text.decode("utf-8", "replace")
+            self._fail(classify_event(told), out)
         elif text:
             try:
                 chunk = loads(data)

@@ -57,8 +57,12 @@ class Job(ABC):
         self.model = request.model
         self.stream = request.stream
         self.request = request
-        self._request_id = request_id
+        self.request_id = request_id
         self._context = context
+
+    def at(self, policy: Policy, previous: Translator | None) -> "Job":
+        """The job for one backend; see ``native_job.ByBackend``."""
+        return self
 
     @property
     def folds(self) -> bool:
@@ -122,7 +126,7 @@ class Relayed(Job):
 
     def translator(self, previous: Translator | None) -> Translator:
         return Passthrough(
-            self._request_id,
+            self.request_id,
             needs_role=self._chat,
             native=self._native,
             strips_progress=self._strips_progress,
@@ -186,7 +190,7 @@ class FoldedChat(Translated):
 
     def translator(self, previous: Translator | None) -> Translator:
         return ChatFold(
-            self._request_id,
+            self.request_id,
             max_event_size=self._context.max_event_size,
             max_answer_size=self._context.max_answer_size,
         )
@@ -218,7 +222,7 @@ class Messages(Translated):
         kind = MessagesEmitter if self.stream else MessagesFold
         return kind(
             self._turn,
-            request_id=self._request_id,
+            request_id=self.request_id,
             random=self._context.random,
             resume_from=previous if isinstance(previous, kind) else None,
             max_event_size=self._context.max_event_size,
@@ -265,7 +269,7 @@ class Responses(Translated):
     def translator(self, previous: Translator | None) -> Translator:
         assert self.turn is not None
         options: dict[str, Any] = {
-            "request_id": self._request_id,
+            "request_id": self.request_id,
             "random": self._context.random,
             "clock": self._context.clock,
             "max_event_size": self._context.max_event_size,

@@ -32,3 +32,14 @@ def without_billing(text: str) -> str:
     """A system prompt without Claude Code's line for Anthropic's billing at its head."""
     line = _BILLING_LINE.match(text)
     return text[line.end() :] if line else text
+
+
+def relayed_system(system: object) -> object:
+    """What a request relayed as it is has for a system prompt: all but the line for billing."""
+    if isinstance(system, str):
+        return without_billing(system)
+    if isinstance(system, list):
+        return [
+            block for block in system if not (is_text(block) and block["text"].startswith(_BILLING))
+        ]
+    return system

@@ -242,7 +242,7 @@ class Passthrough:
             self._end()
             return
         try:
-            chunk: Any = orjson.loads(event)
+            chunk: Any = orjson.loads(memoryview(event))  # it takes no subclass of bytes
         except ValueError:
             if isinstance(event, ErrorData):
                 self.failure = classify_event(event.decode("utf-8", "replace"))
@@ -258,7 +258,14 @@ class Passthrough:
             if not self.finished:
                 self.failure = classify_event(chunk)
             return
-        self._read_counts(chunk)
+        self._read(chunk)
+
+    def _read(self, chunk: dict[str, Any]) -> None:
+        """Look at an event that may say more than a delta does."""
+        self._read_progress(chunk)
+        found = usage_of(chunk.get("usage"), chunk.get("timings"))
+        if found is not None:
+            self.usage = found
         if self._native:
             self._read_native(chunk)
         else:
@@ -307,7 +314,7 @@ class Passthrough:
         # A stream that ends now, without [DONE], is complete.
         self.finished = self.finish_reason is not None and not self._open_choices
 
-    def _read_counts(self, chunk: dict[str, Any]) -> None:
+    def _read_progress(self, chunk: dict[str, Any]) -> None:
         progress = chunk.get("prompt_progress")
         if isinstance(progress, dict):
             self.progress = Progress(
@@ -315,9 +322,6 @@ class Passthrough:
                 _count(progress.get("cache")),
                 _count(progress.get("processed")),
             )
-        found = usage_of(chunk.get("usage"), chunk.get("timings"))
-        if found is not None:
-            self.usage = found
 
 
 def _count(value: object) -> int:

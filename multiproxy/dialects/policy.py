@@ -29,10 +29,12 @@ class Policy:
     rules, no extra fields). ``vision`` is False when the engine said that its model takes no
     images, None when unknown. ``late_media`` decides about images without vision and about
     documents nobody can read: ``error`` only in the last user turn, because one screenshot
-    in the history must not end a session, or always a ``placeholder``.
+    in the history must not end a session, or always a ``placeholder``. ``native`` backends are
+    asked in the client's own dialect.
     """
 
     engine: Literal["llama.cpp", "strict"] = "llama.cpp"
+    native: bool = False
     vision: bool | None = None
     image_urls: Literal["forward", "reject"] = "forward"
     unsupported_media: Literal["error", "placeholder"] = "error"

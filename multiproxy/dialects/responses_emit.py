@@ -5,8 +5,8 @@ from random import Random
 
 import orjson
 
-from multiproxy import errors as e
 from multiproxy.dialects.responses_answer import ResponsesAnswer
+from multiproxy.dialects.responses_failure import failed_members
 from multiproxy.dialects.responses_object import Object
 from multiproxy.dialects.responses_output import (
     CallItem,
@@ -16,6 +16,7 @@ from multiproxy.dialects.responses_output import (
     ReasoningItem,
 )
 from multiproxy.dialects.responses_request import ResponsesTurn
+from multiproxy.errors import ProxyError
 
 _DONE = b"data: [DONE]\n\n"
 _IN_PROGRESS = b"response.in_progress"
@@ -85,17 +86,12 @@ class ResponsesEmitter(ResponsesAnswer):
             self._first = self._sequence
         return self._lifecycle(_IN_PROGRESS, self._sequence - 1)
 
-    def fail(self, error: e.ProxyError) -> bytes:
-        """``response.failed``, then ``error``: typed clients read the one, the SDKs' loops only
-        raise at the other, and Python's only because of its nested ``error``.
-        """
-        code = _failure_code(error)
-        told: Object = {"code": code, "message": error.message}
-        kind = "server_error" if code == "server_error" else error.type
+    def fail(self, error: ProxyError) -> bytes:
+        """``response.failed``, then ``error``."""
+        told, members = failed_members(error)
         head = self.open()
         self._event(b"response.failed", {"response": self.response(told)})
-        details = {**told, "param": error.param}
-        self._event(b"error", {**details, "error": {"type": kind, **details}})
+        self._event(b"error", members)
         out, self._out = b"".join(self._out), []
         return head + out + _DONE
 
@@ -185,16 +181,3 @@ def _call_event(item: CallItem) -> bytes:
     if item.is_custom:
         return b"response.custom_tool_call_input"
     return b"response.function_call_arguments"
-
-
-def _failure_code(error: e.ProxyError) -> str:
-    """What agents decide by: most codes make Codex repeat the turn, these three do not."""
-    match error:
-        case e.ContextExceeded() | e.OutputTooLong():
-            return "context_length_exceeded"
-        case e.RateLimited():
-            return "rate_limit_exceeded"
-        case e.BackendRefused() | e.InvalidRequest() | e.Unsupported():
-            return "invalid_prompt"
-        case _:
-            return "server_error"

@@ -16,7 +16,6 @@ from multiproxy.dialects.policy import Policy
 from multiproxy.routing.table import Reported, Table
 from multiproxy.scoreboard import Scoreboard
 
-_UNKNOWN = Policy()
 _SPACING_NS = int(OPEN_SPACING_S * 1e9)
 
 
@@ -55,6 +54,8 @@ class Backends:
         self.slots: dict[int, int] = {}
         self._policies: dict[int, Policy] = {}
         self._ratios: dict[str, TokenRatio] = {}  # by configured or reported names: bounded
+        natives = (backend for backend in config.backends if backend.dialects == "native")
+        self.native = frozenset(indices[backend.id] for backend in natives)
         self._unfolded = frozenset(model.name for model in config.models if not model.fold)
         self.weights = {indices[backend.id]: backend.weight for backend in config.backends}
         for backend in config.backends:
@@ -84,13 +85,13 @@ class Backends:
             if facts:
                 self.facts[index] = orjson.loads(facts)
                 reports[index] = _reported(self.facts[index])
-                self._policies[index] = _policy(self.facts[index])
+                self._policies[index] = _policy(self.facts[index], native=index in self.native)
         self.table = Table(self._config.models, self._config.default_model, self._indices, reports)
         return True
 
     def policy(self, index: int) -> Policy:
         """Return how requests are told to a backend, after what it reported of itself."""
-        return self._policies.get(index, _UNKNOWN)
+        return self._policies.get(index) or Policy(native=index in self.native)
 
     def folds(self, model: str) -> bool:
         """Whether whole Chat answers of a model are asked for as streams."""
@@ -127,11 +128,12 @@ class Backends:
         return (at - now) / 1e9
 
 
-def _policy(facts: Mapping[str, Any]) -> Policy:
+def _policy(facts: Mapping[str, Any], *, native: bool) -> Policy:
     modalities = facts.get("modalities")
     vision = modalities.get("vision") if isinstance(modalities, dict) else None
     return Policy(
         engine="llama.cpp" if facts.get("kind") == "llama.cpp" else "strict",
+        native=native,
         vision=vision if isinstance(vision, bool) else None,
     )
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from multiproxy.dialects import count as counting
 from multiproxy.dialects.jobs import Job, Translated
+from multiproxy.dialects.native_job import ByBackend, Native
 from multiproxy.dialects.policy import Policy
 from multiproxy.dialects.request import encoded
 from multiproxy.errors import BackendError
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 TIMEOUT_S = 5.0
 ESTIMATED = b"x-multiproxy-count: estimate\r\n"
 _MISSING = (404, 501)
+_CHAT = Policy()  # of a backend that is only asked for Chat
 
 
 async def count(
-    worker: "Worker", endpoint: Endpoint, job: Job, route: Route, request_id: str
+    worker: "Worker", endpoint: Endpoint, work: Job | ByBackend, route: Route, request_id: str
 ) -> tuple[bytes, bytes]:
     """Return the answer of a counting route, and header lines that tell an estimate.
 
@@ -32,28 +34,50 @@ async def count(
     Raises:
         ClientError: the request itself is refused.
     """
-    tokens, fields = await _count(worker, job, route, request_id)
+    tokens, fields = await _count(worker, work, route, request_id)
     if endpoint.speech is Speech.MESSAGES:
         return counting.messages_count(tokens), fields
     return counting.responses_count(tokens), fields
 
 
-async def _count(worker: "Worker", job: Job, route: Route, request_id: str) -> tuple[int, bytes]:
+async def _count(
+    worker: "Worker", work: Job | ByBackend, route: Route, request_id: str
+) -> tuple[int, bytes]:
     ratio = worker.backends.ratio(route.model)
     estimated = 0
     for index in route.candidates:
-        chat = _chat(job, worker.backends.policy(index), route.send_as.get(index, job.model))
+        backend, policy = worker.backends.by_index[index], worker.backends.policy(index)
+        job = work.at(policy, None)
+        name = route.send_as.get(index, job.model)
+        is_up = worker.board.backends.state(index) is BackendState.UP
+        if isinstance(job, Native):
+            if is_up and (tokens := await _ask_native(backend, job, policy, name)) is not None:
+                return tokens, b""
+            job = work.at(_CHAT, None)
+        chat = _chat(job, policy, name)
         estimated = estimated or counting.estimate_prompt(chat, ratio.bytes_per_token)
-        if worker.board.backends.state(index) is not BackendState.UP:
+        if not is_up:
             continue  # a sleeping one would load its model for this
         body = counting.counting_body(chat)
         try:
-            tokens = await _ask(worker.backends.by_index[index], body, request_id)
+            tokens = await _ask(backend, body, request_id)
         except BackendError:
             continue
         ratio.learn(body, tokens)
         return tokens, b""
     return estimated, ESTIMATED
+
+
+async def _ask_native(
+    backend: Backend, job: Native, policy: Policy, model: str | None
+) -> int | None:
+    """What the backend's own route of the dialect counts; None when it cannot."""
+    body = job.encode(policy, model)
+    try:
+        status, answer = await ask(backend, job.counting_path, body, job.request_id, TIMEOUT_S)
+        return counting.read_count(answer) if status == 200 else None
+    except BackendError:
+        return None
 
 
 def _chat(job: Job, policy: Policy, model: str | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from multiproxy._http.head import RequestHead, ResponseHead
 from multiproxy._http.server import ClientConnection
 from multiproxy.dialects.jobs import Job, Responses
+from multiproxy.dialects.native_job import ByBackend
 from multiproxy.dialects.passthrough import Passthrough
 from multiproxy.dialects.translator import Translator
 from multiproxy.errors import (
@@ -56,7 +57,7 @@ class Exchange:
         # what ``run`` has found so far
         self._endpoint: Endpoint | None = None
         self._visit = UNCOUNTED
-        self._job: Job | None = None
+        self._job: Job | None = None  # as the backend that is asked, or will be first, needs it
         self._account = Account(worker.live, self.request_id[4:], client.address)
         self._downstream = Downstream(client)
         self._translator: Translator | None = None
@@ -86,13 +87,14 @@ class Exchange:
             )
             route = self._route(request.model)
             self._visit.principal.check_model(route.model, request.model)
-            self._job = job = await understanding.make_job(
+            work = await understanding.make_job(
                 self._worker, endpoint, self._head, request, route, self.request_id, self._owner
             )
+            self._job = job = work.at(self._worker.backends.policy(route.candidates[0]), None)
             if endpoint.kind is Kind.COUNT:
-                await self._count(endpoint, job, route)
+                await self._count(endpoint, work, route)
             else:
-                await self._serve(endpoint, job, route)
+                await self._serve(endpoint, work, job, route)
         except asyncio.CancelledError:
             if self._cancelled:
                 self._tell(Cancelled())
@@ -142,11 +144,13 @@ class Exchange:
         self._account.routed(route.model)
         return route
 
-    async def _count(self, endpoint: Endpoint, job: Job, route: Route) -> None:
-        body, fields = await counting.count(self._worker, endpoint, job, route, self.request_id)
+    async def _count(self, endpoint: Endpoint, work: Job | ByBackend, route: Route) -> None:
+        body, fields = await counting.count(self._worker, endpoint, work, route, self.request_id)
         self._answer(200, local.JSON + fields, body)
 
-    async def _serve(self, endpoint: Endpoint, job: Job, route: Route) -> None:
+    async def _serve(
+        self, endpoint: Endpoint, work: Job | ByBackend, job: Job, route: Route
+    ) -> None:
         """Try backends until one answers: at most ``retry.attempts``, each at most once."""
         tried: set[int] = set()
         failure: BackendError | None = None
@@ -166,11 +170,12 @@ class Exchange:
                 self._account.live.phase = failed_in  # nobody waited: nobody is left to try
                 raise failure from None
             try:
-                await self._try(endpoint, job, route, lease)
+                await self._try(endpoint, work, route, lease)
                 return
             except ProxyError as error:
-                committed = self._attempt is not None and self._attempt.committed
-                if job.stream and not committed:  # what this attempt said was never sent
+                job, attempt = self._job or job, self._attempt
+                committed = attempt is not None and attempt.committed
+                if job.stream and attempt and not committed:  # what it said was never sent
                     self._translator = job.translator(self._translator)
                 if committed or not job.amend(error):
                     if committed or not isinstance(error, BackendError) or not error.retryable:
@@ -184,11 +189,17 @@ class Exchange:
         assert failure is not None
         raise failure
 
-    async def _try(self, endpoint: Endpoint, job: Job, route: Route, lease: Lease) -> None:
+    async def _try(
+        self, endpoint: Endpoint, work: Job | ByBackend, route: Route, lease: Lease
+    ) -> None:
         """Send the request to one backend and hand its answer to the client."""
         backend = lease.backend
         self._account.chosen(backend, lease.choice)
+        self._attempt = None
+        self._job = job = work.at(self._worker.backends.policy(backend), self._translator)
         head, body = self._encode(endpoint, job, route, backend)
+        if job is not work:  # now it is known what this one is not told
+            self._downstream.fields = self._fields()
         self._translator = job.translator(self._translator)
         self._attempt = Attempt(
             self._client,

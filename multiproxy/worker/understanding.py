@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from multiproxy._http.head import RequestHead
 from multiproxy.dialects.body import decompressed
-from multiproxy.dialects.jobs import Job, Messages, Relayed, Responses, chat_job
+from multiproxy.dialects.jobs import Job, Messages, Relayed, Responses, Translated, chat_job
+from multiproxy.dialects.native_job import ByBackend, Native
 from multiproxy.dialects.request import Request, understand
 from multiproxy.dialects.responses_request import references
 from multiproxy.routing.table import Route
@@ -53,8 +54,10 @@ async def make_job(
     route: Route,
     request_id: str,
     owner: str,
-) -> Job:
+) -> Job | ByBackend:
     """Return the job of a request that asks for a model; ``owner`` is its key's name.
+
+    A request that names what is stored here can only be translated.
 
     Raises:
         ProxyError: a stored response it continues is not there.
@@ -65,16 +68,18 @@ async def make_job(
             fold = worker.backends.folds(route.model) and endpoint.kind is Kind.GENERATE
             return chat_job(request, request_id, context, fold=fold)
         case Speech.MESSAGES:
-            return Messages(
+            messages = Messages(
                 request,
                 request_id,
                 context,
                 version=_text(head.get(b"anthropic-version")),
                 betas=_text(head.get(b"anthropic-beta")),
             )
+            return _by_backend(worker, route, messages, b"/v1/messages")
         case Speech.RESPONSES:
-            history, items = await worker.stored.resolve(owner, references(request.data))
-            return Responses(
+            wanted = references(request.data)
+            history, items = await worker.stored.resolve(owner, wanted)
+            responses = Responses(
                 request,
                 request_id,
                 context,
@@ -82,9 +87,20 @@ async def make_job(
                 stored_items=items,
                 can_store=worker.stored.is_open,
             )
+            if wanted.previous_response_id or wanted.item_ids:
+                return responses
+            return _by_backend(worker, route, responses, b"/v1/responses")
         case speech:
             native = speech is Speech.NATIVE
             return Relayed(request, request_id, context, endpoint.path, native=native)
+
+
+def _by_backend(
+    worker: "Worker", route: Route, job: Translated, path: bytes
+) -> Translated | ByBackend:
+    if worker.backends.native.isdisjoint(route.candidates):
+        return job
+    return ByBackend(Native(job.request, job.request_id, worker.context, path), job)
 
 
 def dropped_field(names: tuple[str, ...]) -> bytes:

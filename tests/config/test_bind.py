@@ -25,7 +25,8 @@ def test_every_setting_can_be_written(read):
             priority: batch
         workers: 3
         backends:
-          - {id: a, url: https://a/x, api_key: k, slots: 2, context_size: 4096, weight: 5}
+          - {id: a, url: https://a/x, api_key: k, slots: 2, context_size: 4096, weight: 5,
+             dialects: native}
           - id: b
             simulate:
               {model: m, slots: 1, context_size: 512, tokens_per_second: 1.5,
@@ -46,7 +47,7 @@ def test_every_setting_can_be_written(read):
     assert config.keys == (Key("ann", digest, ("m", "z*"), 2, 3, 4, 5, "batch"),)
     assert config.workers == 3
     assert config.backends == (
-        Backend("a", Url("https", "a", 443, "/x"), "k", 2, 4096, 5),
+        Backend("a", Url("https", "a", 443, "/x"), "k", 2, 4096, 5, "native"),
         Backend("b", simulate=Simulate("m", 1, 512, 1.5, 10.0, 2.0)),
     )
     assert config.models == (Model("m", ("a", "b"), ("x", "y-*"), "z"),)

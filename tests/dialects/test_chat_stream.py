@@ -227,3 +227,10 @@ def test_whoever_watches_sees_the_chunks_that_say_more_than_a_delta() -> None:
     reader = ChatReader(on_chunk=seen.append)
     reader.feed(ROLE + text("a") + text("b") + finish() + usage() + DONE)
     assert [len(each["choices"]) for each in seen] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("line", [b"error: ", b"event: error\ndata: "])
+def test_a_named_error_is_told_in_the_backends_words_alone(line: bytes) -> None:
+    reader = ChatReader()
+    (event,) = reader.feed(line + b'{"code":500,"message":"boom","type":"server_error"}\n\n')
+    assert isinstance(event, Failure) and event.error.message == "The backend failed: boom"

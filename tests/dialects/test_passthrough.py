@@ -359,9 +359,20 @@ def test_what_is_no_chunk_fails_and_does_not_go_out(bad, kind):
     assert type(translator.failure) is kind
 
 
-def test_an_error_after_the_finish_changes_nothing():
+@pytest.mark.parametrize("line", [b"error: ", b"event: error\ndata: "])
+def test_a_named_error_is_told_in_the_backends_words_alone(line):
     translator = passthrough()
-    run([ROLE, text("a"), finish(), ERROR, DONE], translator)
+    run([ROLE, text("a"), line + b'{"code":500,"message":"boom"}\n\n'], translator)
+    assert translator.failure.message == "The backend failed: boom"
+
+
+NAMED = b'event: error\ndata: {"code":500,"message":"boom"}\n\n'
+
+
+@pytest.mark.parametrize("error", [ERROR, NAMED])
+def test_an_error_after_the_finish_changes_nothing(error):
+    translator = passthrough()
+    run([ROLE, text("a"), finish(), error, DONE], translator)
     assert translator.finished and translator.failure is None
 
 

@@ -1,6 +1,8 @@
 """Three dialects before a real llama.cpp server: what is counted, called, cancelled and folded."""
 
 import json
+import re
+import urllib.request
 from typing import Literal
 
 import anthropic
@@ -278,3 +280,42 @@ def test_a_client_of_a_whole_answer_that_leaves_frees_its_slot_beside_a_busy_one
         assert (line["end"][0], line["backend"]) == ("C", "a")
         busy.close()
     until(lambda: engine.busy_slots() == 0, limit_s=5)
+
+
+# -- native ----------------------------------------------------------------------------------
+
+
+NATIVE = {
+    "/v1/messages": {"messages": HELLO, "max_tokens": 12, "temperature": 0},
+    "/v1/messages/count_tokens": {"messages": HELLO},
+    "/v1/responses": {"input": "hello", "max_output_tokens": 12, "temperature": 0, "seed": 7},
+    "/v1/responses/input_tokens": {"input": "hello"},
+}
+# Ids, times, and how much of the prompt was in the cache.
+VARIES = re.compile(
+    rb'"\w*id":"[^"]*"|"\w*_at":\d+|"\w*(?:input|cached)_tokens":\d+|"timings":\{[^}]*\}'
+)
+
+
+def said(url, path, body):
+    """The body of the answer to a POST, which is a good one."""
+    request = urllib.request.Request(url + path, json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.read()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", NATIVE)
+def test_a_native_backend_is_heard_in_its_own_words(engine, multiproxy_process, path, stream):
+    proxy = multiproxy_process({"backends": [{"id": "a", "url": engine.url, "dialects": "native"}]})
+    body = {"model": "tiny", **NATIVE[path], "stream": stream}
+    own, relayed = (said(url, path, body) for url in (engine.url, proxy.url))
+    if path.endswith("_tokens"):
+        assert json.loads(relayed)["input_tokens"] == json.loads(own)["input_tokens"] > 0
+        return
+    assert VARIES.sub(b"", relayed) == VARIES.sub(b"", own)
+    [line] = proxy.wait_for_requests(1)
+    assert (line["end"], line["backend"]) == ("--", "a") and line["finish_reason"]
+    numbers = re.findall(rb'"output_tokens":(\d+)', relayed)
+    assert line["output_tokens"] == int(numbers[-1]) > 0
+    assert line["prompt_tokens"] > line["cached_tokens"] > 0

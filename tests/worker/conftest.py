@@ -1,6 +1,6 @@
 """Workplaces with simulated backends, ended after each test."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any
 
 import pytest
@@ -17,11 +17,15 @@ async def staff() -> AsyncIterator[Staff]:
     opened: list[tuple[Workplace, list[Server]]] = []
 
     async def begin(
-        count: int = 1, *, config: dict[str, Any] | None = None, **settings: Any
+        count: int = 1,
+        *,
+        config: dict[str, Any] | None = None,
+        native: Collection[int] = (),
+        **settings: Any,
     ) -> tuple[Workplace, list[Server]]:
         fast = {"tokens_per_second": 0, "prompt_tokens_per_second": 0} | settings
         servers = [await start(Settings(**fast)) for _ in range(count)]
-        workplace = Workplace(*(server.port for server in servers), config=config)
+        workplace = Workplace(*(server.port for server in servers), config=config, native=native)
         opened.append((workplace, servers))
         return workplace, servers
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -45,12 +45,22 @@ def reports(*names: str, **more: object) -> bytes:
 
 
 class Workplace:
-    """Backends ``b0``, ``b1`` ... on these ports, all up and serving the model ``demo``."""
+    """Backends ``b0``, ``b1`` ... on these ports, all up and serving the model ``demo``.
 
-    def __init__(self, *ports: int, config: Mapping[str, Any] | None = None) -> None:
+    Those whose numbers are in ``native`` are asked in the clients' dialects.
+    """
+
+    def __init__(
+        self, *ports: int, config: Mapping[str, Any] | None = None, native: Collection[int] = ()
+    ) -> None:
         self.board = Scoreboard.create()
         backends = tuple(
-            Backend(f"b{index}", Url("http", "127.0.0.1", port)) for index, port in enumerate(ports)
+            Backend(
+                f"b{index}",
+                Url("http", "127.0.0.1", port),
+                dialects="native" if index in native else "translated",
+            )
+            for index, port in enumerate(ports)
         )
         self.config = Config(backends=backends, **(config or {}))
         for index in range(len(ports)):
