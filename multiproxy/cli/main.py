@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from multiproxy import __version__
-from multiproxy.cli import exit_codes, setup_commands
+from multiproxy.cli import exit_codes, running_commands, setup_commands
 from multiproxy.cli.find_config import find
 
 _COMMANDS = {
@@ -16,6 +16,7 @@ _COMMANDS = {
     "check": "find every mistake in a config.yaml",
     "simulate": "run one simulated llama-server",
     **setup_commands.COMMANDS,
+    **running_commands.COMMANDS,
 }
 
 
@@ -52,12 +53,12 @@ def _run(arguments: list[str]) -> int:
         return exit_codes.OK
     _refuse_unknown(parser, arguments[0])
     options = parser.parse_args(arguments)
-    if options.command in setup_commands.COMMANDS:
+    if options.command in setup_commands.COMMANDS | running_commands.COMMANDS:
         return int(options.run(options))
     if options.command == "check":
         from multiproxy.cli.check import check
 
-        return check(options.file, as_json=options.json)
+        return check(options.file, as_json=options.json, probe=options.probe)
     from multiproxy.cli.serve import serve
 
     return serve(options)
@@ -89,12 +90,14 @@ def _parser() -> argparse.ArgumentParser:
         "check",
         help=_COMMANDS["check"],
         description="Find every mistake in a config.yaml, with line and column.",
-        epilog="Exit status 0 when it is valid, 2 when not. "
-        "Example:  multiproxy check --json config.yaml",
+        epilog="Exit status 0 when all is well, 1 when --probe found a backend down, 2 when the "
+        "file has mistakes. Example:  multiproxy check --probe config.yaml",
     )
+    check.add_argument("--probe", action="store_true", help="also ask every backend how it is")
     check.add_argument("file", nargs="?", metavar="FILE", help="default: as for serve")
     check.add_argument("--json", action="store_true", help="print the problems as JSON")
     setup_commands.add(commands)
+    running_commands.add(commands)
     commands.add_parser("simulate", help=_COMMANDS["simulate"], add_help=False)
     return parser
 

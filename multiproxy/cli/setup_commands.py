@@ -7,6 +7,7 @@ import argparse
 from typing import Any
 
 COMMANDS = {
+    "init": "write a config.yaml for the servers that are there",
     "config": "show the settings in use, or what there is to set",
 }
 
@@ -22,6 +23,7 @@ _Commands = Any  # argparse's own type for it is private
 
 def add(commands: _Commands) -> None:
     """Add the parser of each of `COMMANDS`; its ``run`` takes the options."""
+    _add_init(commands)
     _add_config(commands)
 
 
@@ -34,6 +36,25 @@ def _parser(commands: _Commands, name: str, examples: str, **more: Any) -> argpa
         **more,
     )
     return parser
+
+
+def _add_init(commands: _Commands) -> None:
+    parser = _parser(
+        commands,
+        "init",
+        "  multiproxy init\n"
+        "  multiproxy init http://10.0.0.11:8080 http://10.0.0.12:8080\n"
+        "  multiproxy init --force --output ~/.config/multiproxy/config.yaml",
+        description="Look for llama-server, Ollama, LM Studio and vLLM on the usual ports of this\n"
+        "machine, or at the URLs, and write a config.yaml with comments.\n"
+        "Exit status 0 when it is written, 1 when nothing answered, 2 when it exists.",
+    )
+    parser.set_defaults(run=_init)
+    parser.add_argument("urls", nargs="*", metavar="URL", help="servers, instead of looking")
+    parser.add_argument(
+        "-o", "--output", default="config.yaml", metavar="FILE", help="default: %(default)s"
+    )
+    parser.add_argument("--force", action="store_true", help="replace a file that exists")
 
 
 def _add_config(commands: _Commands) -> None:
@@ -56,3 +77,9 @@ def _config(options: argparse.Namespace) -> int:
     from multiproxy.cli.config import config
 
     return config(options)
+
+
+def _init(options: argparse.Namespace) -> int:
+    from multiproxy.cli.init import init
+
+    return init(options)
