@@ -14,6 +14,7 @@ from multiproxy.supervisor.dashboard.views import (
     Phase,
     PulseView,
     RunningView,
+    UsageView,
     Wanted,
     WindowView,
 )
@@ -65,6 +66,9 @@ class Scene:
 
     def window(self, name: str) -> WindowView:
         return self._recorder().window(name, self.running_list, self.now)
+
+    def usage(self, by: str, since: float) -> list[UsageView]:
+        return self._recorder().usage_by(by, since)
 
     def _recorder(self) -> Recorder:
         recorder = Recorder()

@@ -25,6 +25,8 @@ _STATES: Mapping[BackendState, views.BackendState] = {
     BackendState.DRAINING: views.BackendState.DRAINING,
 }
 _KINDS: Mapping[Level, str] = {Level.INFO: "ok", Level.WARNING: "warn", Level.ERROR: "err"}
+USAGE_REFRESH_S = 5.0  # a month of hours is some ten thousand sums
+MOST_USAGES = 32  # different questions that are answered from memory
 
 
 class Provider:
@@ -47,6 +49,7 @@ class Provider:
         self._stats = stats
         self._log = log
         self._history = history
+        self._usage: dict[tuple[str, float], tuple[float, list[views.UsageView]]] = {}
         self._windows: dict[str, tuple[float, views.WindowView]] = {}  # made when (monotonic)
 
     def backends(self) -> list[views.BackendView]:
@@ -84,6 +87,16 @@ class Provider:
         if found is None or now - made_at >= views.WINDOWS[name].refresh_s:
             found = self._stats.recorder.window(name, self.running(), time.time())
             self._windows[name] = now, found
+        return found
+
+    def usage(self, by: str, since: float) -> list[views.UsageView]:
+        now, asked = time.monotonic(), (by, since)
+        made_at, found = self._usage.get(asked, (0.0, None))
+        if found is None or now - made_at >= USAGE_REFRESH_S:
+            found = self._stats.recorder.usage_by(by, since)
+            if len(self._usage) >= MOST_USAGES:
+                self._usage.clear()
+            self._usage[asked] = now, found
         return found
 
     def events(self) -> list[views.EventView]:

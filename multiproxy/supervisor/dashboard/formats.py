@@ -6,7 +6,7 @@ separators up to 999,999, then millions; percent without decimals, with one belo
 """
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 UNKNOWN = "–"
@@ -31,6 +31,14 @@ def big_tokens(count: float | None) -> Quantity:
     if count < 999_500:
         return f"{count / 1e3:.3g}", "thousand"
     return f"{count / 1e6:.3g}", "million"
+
+
+def compact(value: float) -> str:
+    """For an axis: 750, 1.5k, 20M."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
 
 
 def rate(per_second: float | None) -> Quantity:
@@ -107,6 +115,18 @@ def clock(moment: float | None, zone: str) -> str:
     if moment is None:
         return UNKNOWN
     return datetime.fromtimestamp(moment, _zone(zone)).strftime("%H:%M:%S")
+
+
+def day(moment: float, zone: str) -> str:
+    """The date where the reader is: "23 Nov"."""
+    return f"{datetime.fromtimestamp(moment, _zone(zone)):%-d %b}"
+
+
+def midnight(moment: float, zone: str, days_ago: int = 0) -> float:
+    """The beginning of the day that is ``days_ago`` before ``moment``, where the reader is."""
+    local = datetime.fromtimestamp(moment, _zone(zone))
+    begin = datetime.combine(local.date() - timedelta(days=days_ago), datetime.min.time())
+    return begin.replace(tzinfo=_zone(zone)).timestamp()
 
 
 def iso(moment: float) -> str:

@@ -17,6 +17,7 @@ from multiproxy.supervisor.dashboard import (
     request,
     requests,
     setup,
+    usage,
     windows,
 )
 from multiproxy.supervisor.dashboard.feed import Look
@@ -156,6 +157,20 @@ PAGES = (
             WINDOW_SWITCH,
         ),
         query=(windows.FIELD,),
+    ),
+    Page(
+        "usage",
+        "/usage",
+        "Usage",
+        "usage",
+        (
+            *FRAME,
+            Fragment("usage-switches", usage.switches, once=True),
+            Fragment("usage-totals", usage.totals),
+            Fragment("usage-chart", usage.chart),
+            Fragment("usage-table", usage.table),
+        ),
+        query=usage.FIELDS,
     ),
     Page(
         "config",

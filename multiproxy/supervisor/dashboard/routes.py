@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from multiproxy.errors import MethodNotAllowed, NotAllowed, NotFound, ProxyError
+from multiproxy.supervisor.dashboard import usage_export
 from multiproxy.supervisor.dashboard.actions import Actions, action_routes, place, wants_json
 from multiproxy.supervisor.dashboard.api import TWINS, json_response
 from multiproxy.supervisor.dashboard.feed import Feed, FeedFull, Look, query_of
@@ -16,7 +17,7 @@ from multiproxy.supervisor.dashboard.formats import known_zone
 from multiproxy.supervisor.dashboard.login import OPEN_PATHS, Login
 from multiproxy.supervisor.dashboard.login import PATH as LOGIN_PATH
 from multiproxy.supervisor.dashboard.messages import EventStream, Request, Response
-from multiproxy.supervisor.dashboard.pages import PAGES, Fragment, Page, Renderer
+from multiproxy.supervisor.dashboard.pages import BY_NAME, PAGES, Fragment, Page, Renderer
 from multiproxy.supervisor.dashboard.static import StaticFiles
 from multiproxy.supervisor.dashboard.views import Provider
 
@@ -59,6 +60,8 @@ class Routes:
             "/readyz": self._readyz,
             "/api/session": self._session,
         }
+        for kind in ("csv", "json"):
+            self._get[f"/usage.{kind}"] = partial(self._export, kind)
         self._post: dict[str, Handler] = {"/theme": self._switch_theme}
         if actions is not None:
             self._post |= action_routes(actions, self._checked_form)
@@ -159,6 +162,10 @@ class Routes:
         await self._renderer.prepare(look)
         html = self._renderer.moment().fragment(fragment, look)
         return Response(body=html.encode())
+
+    async def _export(self, kind: str, request: Request) -> Response:
+        snapshot = self._renderer.moment().snapshot
+        return usage_export.response(snapshot, _look(BY_NAME["usage"], request), kind)
 
     async def _live(self, page: Page, request: Request) -> Response | EventStream:
         look = _look(page, request)

@@ -13,6 +13,7 @@ from multiproxy.supervisor.dashboard.views import (
     Provider,
     PulseView,
     RunningView,
+    UsageView,
     WindowView,
 )
 
@@ -73,6 +74,9 @@ class Snapshot:
         if name not in self._windows:
             self._windows[name] = self._provider.window(name)
         return self._windows[name]
+
+    def usage(self, by: str, since: float) -> list[UsageView]:
+        return self._provider.usage(by, since)
 
     @cached_property
     def queued(self) -> list[RunningView]:

@@ -18,6 +18,7 @@ FILTERS = (
     formats.context,
     formats.span,
     formats.clock,
+    formats.compact,
     formats.iso,
 )
 

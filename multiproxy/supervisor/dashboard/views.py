@@ -253,6 +253,32 @@ class SummaryView:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageView:
+    """What one model, backend or key used in one hour. ``start`` is the hour's, Unix time."""
+
+    start: int
+    name: str  # "" for requests without one
+    requests: int = 0
+    failures: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    compute_s: float = 0.0  # that backends were busy: prefill and decode
+
+    @property
+    def processed_tokens(self) -> int:
+        return self.prompt_tokens - self.cached_tokens
+
+    @property
+    def spent_tokens(self) -> int:
+        """Compute spent: what had to be worked on. The cached part cost nothing."""
+        return self.processed_tokens + self.output_tokens
+
+
+USAGE_GROUPS = ("model", "backend", "key")
+
+
+@dataclass(frozen=True, slots=True)
 class PulseView:
     """The last 120 complete seconds, one value per second, the newest last."""
 
@@ -348,6 +374,10 @@ class Provider(Protocol):
 
     def window(self, name: str) -> WindowView:
         """``name`` is one of WINDOWS; the same object until it is made anew."""
+        ...
+
+    def usage(self, by: str, since: float) -> list[UsageView]:
+        """Per hour and name since Unix time ``since``, oldest first; ``by`` is a USAGE_GROUP."""
         ...
 
     def health(self) -> HealthView: ...

@@ -11,11 +11,13 @@ from statistics import median
 
 from multiproxy.supervisor.dashboard.views import (
     FLOW_STEP_S,
+    USAGE_GROUPS,
     WINDOWS,
     FinishedView,
     Outcome,
     PulseView,
     RunningView,
+    UsageView,
     WindowView,
 )
 from multiproxy.supervisor.rollups import window as windows
@@ -134,6 +136,20 @@ class Recorder:
         samples = windows.Samples(self.finished, running, begin) if reaches_back else None
         output = self._output_until(name, running, now)
         return windows.build(window, level, output, now, samples)
+
+    def usage_by(self, group: str, since: float) -> list[UsageView]:
+        """What each model, backend or key used per hour, oldest first."""
+        place = USAGE_GROUPS.index(group)
+        sums: dict[tuple[int, str], Counters] = {}
+        for start, series, counters in self.usage.since(self.usage.start_of(since)):
+            sums.setdefault((start, series[place]), Counters()).merge(counters)
+        return [
+            UsageView(
+                start, name, c.requests, c.failures, c.prompt_tokens, c.cached_tokens,
+                c.output_tokens, c.compute_s,
+            )
+            for (start, name), c in sums.items()
+        ]  # fmt: skip
 
     def _output_until(
         self, name: str, running: Sequence[RunningView], now: float

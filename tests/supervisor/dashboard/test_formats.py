@@ -110,3 +110,16 @@ def test_a_zone_nobody_knows_is_the_servers(name):
 @needs_zones
 def test_a_known_zone_keeps_its_name():
     assert formats.known_zone("Europe/Berlin") == "Europe/Berlin"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (750, "750"), (1500, "1.5k"), (2e7, "20M"), (3e9, "3G"), (0.5, "0.5")],
+)
+def test_axis_marks_are_short(value, text):
+    assert formats.compact(value) == text
+
+
+def test_a_day_is_the_readers():
+    assert formats.day(1_790_000_000, "UTC") == "21 Sep"
+    assert formats.day(1_790_000_000, "Pacific/Auckland") == "22 Sep"

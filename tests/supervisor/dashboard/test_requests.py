@@ -1,14 +1,17 @@
 """Filters, paging and links of the Requests page."""
 
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 from dashboard_scene import NOW, Scene, backend, finished, running
 
 from multiproxy.supervisor.dashboard import requests
-from multiproxy.supervisor.dashboard.feed import Look
+from multiproxy.supervisor.dashboard.feed import Look, query_of
+from multiproxy.supervisor.dashboard.pages import Renderer
 from multiproxy.supervisor.dashboard.requests import Filter
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
+from multiproxy.supervisor.dashboard.static import find_web
+from multiproxy.supervisor.dashboard.templates import environment
 from multiproxy.supervisor.dashboard.views import Outcome, Phase
 
 
@@ -136,3 +139,48 @@ async def test_filters_work_over_the_wire(serve, scene):
     assert '<option value="failed" selected>' in page
     empty = (await served.get("/requests?q=nobody")).text
     assert "No requests match" in empty
+
+
+# -- with a history --------------------------------------------------------------------------
+
+
+async def pages_of(scene, **query):
+    """The ids of every page, following "Older" from the first one on."""
+    renderer = Renderer(environment(find_web() / "templates"), scene, {}, scene.clock)
+    pages, before = [], ""
+    while True:
+        look = Look("requests", query_of(query | {"before": before}, requests.FIELDS))
+        await renderer.prepare(look)
+        snapshot = renderer.moment().snapshot
+        pages.append([row.view.id for row in requests.finished(snapshot, look)["rows"]])
+        older = requests.paging(snapshot, look)["older"]
+        if not older:
+            return pages
+        before = dict(parse_qsl(urlsplit(older).query))["before"]
+
+
+async def test_pages_go_on_in_the_history_where_the_memory_ends():
+    everything = [finished(f"r{i:03}", NOW - i // 3) for i in range(170)]  # three at a time
+    in_memory, stored = everything[:60], everything[10:]  # the history is ten requests behind
+    pages = await pages_of(Scene(finished_list=in_memory, stored_list=_newest_first(stored)))
+    assert [len(page) for page in pages] == [50, 50, 50, 20]
+    flat = [name for page in pages for name in page]
+    assert flat == [x.id for x in _newest_first(everything)]
+
+
+async def test_filters_reach_into_the_history():
+    stored = [finished(f"r{i}", NOW - i, key="bob" if i % 40 == 0 else "alice") for i in range(400)]
+    assert await pages_of(Scene(stored_list=stored), key="bob") == [
+        [f"r{i}" for i in range(0, 400, 40)]
+    ]
+
+
+async def test_a_page_that_the_memory_fills_does_not_ask_the_history():
+    scene = Scene(finished_list=[finished(f"r{i}", NOW - i) for i in range(51)])
+    scene.stored_list = None  # asking would fail
+    snapshot = Snapshot(scene, NOW)
+    assert await requests.load(scene, snapshot, Look("requests")) == []
+
+
+def _newest_first(exchanges):
+    return sorted(exchanges, key=lambda x: (x.ended_at, x.id), reverse=True)
