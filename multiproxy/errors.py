@@ -331,6 +331,13 @@ class PrefillRejected(BackendRefused):
     """An older llama-server that does not continue an assistant text while thinking is on."""
 
 
+class Poisoned(BackendError):
+    """Backends died while they read this very request; no other one is given it."""
+
+    code = "request_quarantined"
+    retryable = False
+
+
 # -- our own limits and mistakes -------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
-from multiproxy.config.access import Key, Tls
+from multiproxy.config.access import Key
 from multiproxy.config.setting import Grammar, about, setting
 
 Duration: TypeAlias = Annotated[float, "seconds"]
@@ -235,6 +235,14 @@ class Retry:
     attempts: int = setting(
         3, "backends tried for one request, the first included", least=1, most=16
     )
+    budget: float = setting(
+        0.2, "retries after a request was sent, as a share of all requests", least=0, most=1
+    )
+    mode: Literal["generation", "connect-only", "off"] = setting(
+        "generation",
+        "generation = what was sent and not answered is sent again; connect-only = only what "
+        "could not be sent; off = never",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +339,6 @@ class Config:
         text_is="path",
     )
     timeouts: Timeouts = setting(Timeouts(), "how long to wait for what")
-    retry: Retry = setting(Retry(), "trying another backend")
+    retry: Retry = setting(Retry(), "trying another backend, or its mode", text_is="mode")
     limits: Limits = setting(Limits(), "the most of everything")
     log: Log = setting(Log(), "what is written to standard error")

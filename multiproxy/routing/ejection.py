@@ -86,9 +86,7 @@ class Ejection:
         self._newest_ns = 0
         self._times = 0  # rests in a row
 
-    def look(
-        self, failures: int, failed_ns: int, succeeded_ns: int, now_ns: int
-    ) -> Turn | None:
+    def look(self, failures: int, failed_ns: int, succeeded_ns: int, now_ns: int) -> Turn | None:
         """Take over the workers' numbers: how many failures, the newest, the newest success."""
         new = (failures - self._seen) & 0xFFFF_FFFF
         if succeeded_ns > (failed_ns if new else self._newest_ns):

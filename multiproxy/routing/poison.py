@@ -12,7 +12,6 @@ DEATHS = 2
 QUARANTINE_NS = 600 * 10**9
 CONFIRM_NS = 3 * 10**9  # within which the probes tell a dead backend from a dead connection
 CLOCK_SLACK_NS = 10**9  # a probe may have seen the end before the worker did
-MAX_SUSPICIONS = 1000
 
 
 class Death(NamedTuple):

@@ -20,9 +20,9 @@ class RetryBudget:
         self._at: float | None = None  # seconds, when it was last looked at
         self._most = LEAST_BANK
 
-    def resize(self, slots: int) -> None:
-        """Hold what a backend of ``slots`` costs when it dies; 0 for no known bound."""
-        self._most = max(LEAST_BANK, float(slots or UNKNOWN_SLOTS))
+    def resize(self, *slots: int) -> None:
+        """Hold what the largest backend of these costs when it dies; 0 is no known bound."""
+        self._most = max(LEAST_BANK, *(float(each or UNKNOWN_SLOTS) for each in slots))
 
     def request(self) -> None:
         """Pay in for a request."""

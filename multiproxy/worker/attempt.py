@@ -4,7 +4,7 @@ from multiproxy._http.client import BackendConnection
 from multiproxy._http.pool import Pool
 from multiproxy._http.server import ClientConnection
 from multiproxy.dialects.translator import Translator
-from multiproxy.errors import BackendDied, ProxyError
+from multiproxy.errors import BackendDied, BackendError, ProxyError
 from multiproxy.scoreboard import Phase
 from multiproxy.worker.account import Account
 from multiproxy.worker.relay import Downstream, Relay
@@ -47,16 +47,24 @@ class Attempt:
         """Whether a backend works on it."""
         return self._connection is not None
 
-    async def run(self, pool: Pool, head: bytes, body: bytes) -> Relay:
+    async def run(self, pool: Pool, head: bytes, body: bytes, *, fresh: bool = False) -> Relay:
         """Send the request and wait for its answer; again if a reused connection was dead.
+
+        ``fresh`` demands a new connection, so that nothing is ever sent twice.
 
         Raises:
             ProxyError: what went wrong; ``committed`` tells whether it shows.
         """
-        fresh = False
+        resent = False
         while True:
             self._account.enter(Phase.CONNECTING)
-            connection = await pool.acquire(fresh=fresh)
+            try:
+                connection = await pool.acquire(fresh=fresh)
+            except BackendError as refused:
+                if not resent:
+                    raise
+                # It took the request, closed, and is not there any more: it died of it, maybe.
+                raise BackendDied("The backend closed the connection too early.") from refused
             reused = connection.uses > 0
             relay = self._make_relay(connection)
             error = await self._send(connection, relay, head, body)
@@ -69,7 +77,8 @@ class Attempt:
                 return relay
             if not (reused and isinstance(error, BackendDied) and not connection.bytes_received):
                 raise error
-            fresh = True  # RFC 9112 section 9.3.1: an idle connection may close at any moment
+            # RFC 9112 section 9.3.1: an idle connection may close at any moment.
+            fresh = resent = True
 
     def _make_relay(self, connection: BackendConnection) -> Relay:
         return Relay(

@@ -18,6 +18,7 @@ from multiproxy.dialects.native_job import ByBackend
 from multiproxy.dialects.passthrough import Passthrough
 from multiproxy.dialects.translator import Translator
 from multiproxy.errors import (
+    BackendDied,
     BackendError,
     Cancelled,
     InternalError,
@@ -40,6 +41,8 @@ from multiproxy.worker.watch import Watch
 if TYPE_CHECKING:
     from multiproxy.worker.main import Worker
 
+# What was tried with several backends is not helped by an SDK's two further tries.
+_NO_RETRY = ((b"x-should-retry", b"false"),)
 _CONTENT_TYPE = re.compile(rb"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9-]+)?")
 
 
@@ -153,6 +156,7 @@ class Exchange:
     ) -> None:
         """Try backends until one answers: at most ``retry.attempts``, each at most once."""
         tried: set[int] = set()
+        deaths, pause_s = 0, 0.0
         failure: BackendError | None = None
         failed_in = Phase.QUEUED
         if job.translates:  # what no backend could be told costs no slot
@@ -160,8 +164,12 @@ class Exchange:
         if job.stream:  # it may have to be told something before there is an attempt
             self._translator = job.translator(None)
         self._downstream.fields = self._fields()
+        retries = self._worker.retries
+        retries.admit(job.request)
         while len(tried) < self._worker.config.retry.attempts:
             self._account.enter(Phase.QUEUED)
+            if pause_s:
+                await asyncio.sleep(pause_s)
             try:
                 lease = await self._worker.placer.place(route, tried)
             except NoBackend:
@@ -180,9 +188,16 @@ class Exchange:
                 if committed or not job.amend(error):
                     if committed or not isinstance(error, BackendError) or not error.retryable:
                         raise
-                    self._worker.placer.failed(lease.backend)
+                    self._worker.placer.trusted.failed(lease.backend, error)
                     tried.add(lease.backend)
                     failure, failed_in = error, self._account.live.phase
+                    sent = self._attempt is not None and self._attempt.relay is not None
+                    if sent and isinstance(error, BackendDied):
+                        deaths += 1
+                        retries.suspect(error, job.request, lease.backend)
+                    if not retries.again(error, job.request, sent=sent, deaths=deaths):
+                        raise
+                    pause_s = retries.pause_s(error, sent=sent)
                 self._account.retried(error)
             finally:
                 lease.release()
@@ -213,7 +228,9 @@ class Exchange:
         if self._watch is not None:
             self._watch.attempt_began(self._worker.now())
         pool = self._worker.backends.by_index[backend].pool
-        relay = await self._attempt.run(pool, head, body)
+        fresh = not self._worker.retries.may_resend(job.request)
+        relay = await self._attempt.run(pool, head, body, fresh=fresh)
+        self._worker.placer.trusted.succeeded(backend)
         if not relay.committed:
             self._answer_whole(job, relay)
         if isinstance(job, Responses):
@@ -260,6 +277,8 @@ class Exchange:
         if self._gone:
             return
         self._account.failed(error)
+        if isinstance(error, BackendError) and self._account.record.attempts > 1:
+            error.headers += _NO_RETRY
         if self._downstream.is_open:
             assert self._translator is not None
             self._downstream.write(self._translator.fail(error))

@@ -32,6 +32,7 @@ from multiproxy.worker.exchange import Exchange
 from multiproxy.worker.gate import Gate
 from multiproxy.worker.local import JSON
 from multiproxy.worker.placer import Placer
+from multiproxy.worker.retries import Retries
 from multiproxy.worker.stored import Stored
 
 TICK_S = 0.2  # one bar of the token flow
@@ -92,6 +93,8 @@ class Worker:
             queue_s=config.timeouts.queue,
         )
         self.placer.slots = self.backends.slots
+        self.retries = Retries(config.retry, board, index)
+        self.retries.budget.resize(*self.backends.slots.values())
         self.context = Context(
             self._chance,
             time.time,
@@ -118,8 +121,10 @@ class Worker:
 
     def refresh(self) -> None:
         """Take over what the supervisor found out about the backends."""
-        if self.backends.refresh() and self.placer.waiting:
-            self.placer.wake()
+        if self.backends.refresh():
+            self.retries.budget.resize(*self.backends.slots.values())
+            if self.placer.waiting:
+                self.placer.wake()
 
     def is_down(self, backend: int) -> bool:
         """Whether the probes found a backend dead."""
@@ -228,6 +233,7 @@ class Worker:
         self._loop.call_later(TICK_S, self._tick, count + 1)
         self.refresh()
         self._carry_out_orders()
+        self.retries.tick(started)
         for exchange in list(self._exchanges):
             try:
                 exchange.tick(now, started)

@@ -7,7 +7,6 @@ on every path, so that no other choice is made from a stale number.
 
 import asyncio
 import random
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,11 +15,10 @@ from multiproxy.routing.placement import Candidate, Reason, choose
 from multiproxy.routing.queue import Queue
 from multiproxy.routing.table import Route
 from multiproxy.scoreboard import NO_CHOICE, BackendState, Choice, Scoreboard
+from multiproxy.worker.trust import Trusted
 
 # Slots that other workers free are found by looking; our own wake the queue at once.
 POLL_S = 0.005
-# After a failure a backend is passed over this long, or until a newer probe clears it.
-SUSPECT_S = 1.0
 _READY = (BackendState.UP, BackendState.SLEEPING)
 _COMING = (BackendState.UNCHECKED, BackendState.LOADING)
 
@@ -71,7 +69,7 @@ class Placer:
         self._queue: Queue[_Ticket] = Queue(queue_limit)
         self._queue_s = queue_s
         self._chance = random.Random()
-        self._suspects: dict[int, int] = {}  # backend -> monotonic ns of its last failure
+        self.trusted = Trusted(board, worker)
         self._poll: asyncio.TimerHandle | None = None
 
     @property
@@ -146,20 +144,13 @@ class Placer:
                 elif not ticket.tried:
                     break  # who waits behind it wants the same slots
 
-    def failed(self, backend: int) -> None:
-        """Note that a backend failed a request: pass it over, and have it probed."""
-        now = time.monotonic_ns()
-        self._suspects[backend] = now
-        self._board.load.failed(self._worker, backend, now)
-
     def _try(self, route: Route, tried: Collection[int]) -> Lease | None:
         ready = [
             index
             for index in route.candidates
             if index not in tried and self._board.backends.state(index) in _READY
         ]
-        trusted = [index for index in ready if not self._is_suspect(index)] or ready
-        candidates = [self._candidate(index) for index in trusted]
+        candidates = [self._candidate(index) for index in self.trusted.of(ready)]
         backend = choose(candidates, self._chance)
         if backend is None:
             return None
@@ -180,18 +171,6 @@ class Placer:
             for index in route.candidates
             if index not in tried
         )
-
-    def _is_suspect(self, backend: int) -> bool:
-        since = self._suspects.get(backend)
-        if since is None:
-            return False
-        if (
-            time.monotonic_ns() - since > SUSPECT_S * 1e9
-            or self._board.backends.read(backend).checked_ns > since
-        ):
-            del self._suspects[backend]
-            return False
-        return True
 
     def _schedule_poll(self) -> None:
         if self._poll is None:

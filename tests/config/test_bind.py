@@ -2,7 +2,21 @@
 
 import pytest
 
-from multiproxy.config import Address, Backend, Config, Dashboard, Key, Limits, Model, Simulate, Url
+from multiproxy.config import (
+    Address,
+    Backend,
+    Config,
+    Dashboard,
+    Key,
+    Limits,
+    Model,
+    Retry,
+    Simulate,
+    Url,
+)
+
+
+SETTINGS_OF_RETRY = "one of: attempts, budget, mode"
 
 
 def test_the_smallest_config_has_every_default(read):
@@ -100,6 +114,12 @@ def test_a_model_is_a_list_of_backends_or_a_section(read_more, written, expected
     assert read_more(f"models: {{m: {written}}}").models == (expected,)
 
 
+@pytest.mark.parametrize("mode", ["generation", "connect-only", "off"])
+def test_a_mode_of_retrying_needs_no_section(read_more, mode):
+    assert read_more(f"retry: {mode}").retry == Retry(3, 0.2, mode)
+    assert read_more(f"retry: {{mode: {mode}, budget: 0}}").retry == Retry(3, 0.0, mode)
+
+
 @pytest.mark.parametrize("empty", ["", "~", "null", "${NOPE:-}", "{}"])
 def test_a_section_without_content_has_its_defaults(read_more, empty):
     assert read_more(f"limits: {empty}") == read_more("")
@@ -149,9 +169,9 @@ def test_an_empty_api_key_is_no_api_key(read):
     ("text", "column", "path", "message", "hint"),
     [
         ("listn: 1", 1, "listn", "unknown setting 'listn'", "did you mean 'listen'?"),
-        ("retry: {tries: 1}", 9, "retry.tries", "unknown setting 'tries'", "one of: attempts"),
-        ("retry: 3", 8, "retry", "retry must be a section of settings", "one of: attempts"),
-        ("retry: [3]", 8, "retry", "retry must be a section of settings", "one of: attempts"),
+        ("retry: {tries: 1}", 9, "retry.tries", "unknown setting 'tries'", SETTINGS_OF_RETRY),
+        ("retry: 3", 8, "retry.mode", "mode can't be '3'", None),
+        ("retry: [3]", 8, "retry", "retry must be a section of settings", SETTINGS_OF_RETRY),
         (
             "retry: {attempts: x}",
             19,

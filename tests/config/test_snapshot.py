@@ -66,7 +66,7 @@ def test_a_snapshot_that_lacks_a_setting_is_refused(field):
 
 def test_a_snapshot_with_a_setting_more_is_refused():
     content = orjson.loads(encode(Config()))
-    content["config"]["retry"]["budget"] = 1
+    content["config"]["retry"]["patience"] = 1
     with pytest.raises(SnapshotError):
         decode(orjson.dumps(content))
 

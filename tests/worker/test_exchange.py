@@ -88,7 +88,7 @@ async def test_a_backend_that_fails_before_its_first_content_is_hidden(staff, fa
     workplace, servers = await staff(2)
     servers[0].set_faults([fault])
     for _ in range(4):
-        workplace.worker.placer._suspects.clear()
+        workplace.worker.placer.trusted._suspects.clear()
         answer = await workplace.client().ask(chat(stream=stream))
         assert (answer.status, answer.complete) == (200, True)
     assert workplace.endings == [(200, "--")] * 4
@@ -373,7 +373,7 @@ async def test_a_failure_at_any_call_leaves_one_record_and_nothing_else(
     n, blown = 0, True
     while blown:
         n += 1
-        workplace.worker.placer._suspects.clear()
+        workplace.worker.placer.trusted._suspects.clear()
         before = len(workplace.log.records)
         fuse = Fuse(n)
         with monkeypatch.context() as patched:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from worker.workplace import row
 
-from multiproxy.errors import NoBackend, Overloaded
+from multiproxy.errors import BackendDied, NoBackend, Overloaded
 from multiproxy.routing.placement import Reason
 from multiproxy.routing.table import Route
 from multiproxy.scoreboard import BackendState, Choice, Scoreboard
@@ -189,7 +189,7 @@ async def test_who_waits_is_told_when_the_last_backend_goes_down():
 
 async def test_a_backend_that_just_failed_is_passed_over_while_there_is_another():
     desk = Desk(slots=9)
-    desk.placer.failed(0)
+    desk.placer.trusted.failed(0, BackendDied(""))
     assert {(await desk.placer.place(DEMO, ())).backend for _ in range(5)} == {1}
     task = await desk.wait(tried=(1,))
     assert task.result().backend == 0  # at once: better than none
@@ -199,7 +199,7 @@ async def test_a_backend_that_just_failed_is_passed_over_while_there_is_another(
 async def test_a_newer_probe_clears_the_suspicion():
     desk = Desk(slots=9)
     desk.board.load.add(7, 1, 5)
-    desk.placer.failed(0)
+    desk.placer.trusted.failed(0, BackendDied(""))
     assert (await desk.placer.place(DEMO, ())).backend == 1
     desk.state(0, BackendState.UP, checked_ns=2**62)
     assert (await desk.placer.place(DEMO, ())).backend == 0
@@ -208,8 +208,8 @@ async def test_a_newer_probe_clears_the_suspicion():
 async def test_a_suspicion_ends_by_itself(monkeypatch):
     desk = Desk(slots=9)
     desk.board.load.add(7, 1, 5)
-    desk.placer.failed(0)
-    desk.placer._suspects[0] -= int(1.1e9)
+    desk.placer.trusted.failed(0, BackendDied(""))
+    desk.placer.trusted._suspects[0] -= int(1.1e9)
     assert (await desk.placer.place(DEMO, ())).backend == 0
 
 
