@@ -20,6 +20,7 @@ from multiproxy.config.model import (
 )
 from multiproxy.config.problems import ConfigError, Problem, as_json, render
 from multiproxy.config.snapshot import SnapshotError, decode, encode
+from multiproxy.config.translation import Translation
 
 __all__ = [
     "Address",
@@ -40,6 +41,7 @@ __all__ = [
     "SnapshotError",
     "Timeouts",
     "Tls",
+    "Translation",
     "Url",
     "as_json",
     "decode",

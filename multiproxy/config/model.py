@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from multiproxy.config.access import Key
 from multiproxy.config.setting import Grammar, about, setting
+from multiproxy.config.translation import Translation
 
 Duration: TypeAlias = Annotated[float, "seconds"]
 Size: TypeAlias = Annotated[int, "bytes"]
@@ -341,4 +342,7 @@ class Config:
     timeouts: Timeouts = setting(Timeouts(), "how long to wait for what")
     retry: Retry = setting(Retry(), "trying another backend, or its mode", text_is="mode")
     limits: Limits = setting(Limits(), "the most of everything")
+    translation: Translation = setting(
+        Translation(), "how Messages and Responses become chat requests"
+    )
     log: Log = setting(Log(), "what is written to standard error")

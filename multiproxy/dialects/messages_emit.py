@@ -9,7 +9,8 @@ import orjson
 from multiproxy.dialects.errors import messages_tail
 from multiproxy.dialects.messages_answer import AnswerOptions, Block, MessagesAnswer
 from multiproxy.dialects.messages_turn import MessagesTurn
-from multiproxy.errors import ProxyError
+from multiproxy.dialects.sealed_text import seal
+from multiproxy.errors import BackendProtocolError, ProxyError
 
 _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _COMMENT = b": keep-alive\n\n"
@@ -34,6 +35,7 @@ class MessagesEmitter(MessagesAnswer):
         last = more.get("resume_from")
         self.opened = last is not None and last.opened
         self._opening = b""  # once there is content
+        self._withheld: list[str] = []  # thinking that travels in the signature
 
     def open(self) -> bytes:
         """``message_start``, with the prompt's size if it was known before the content."""
@@ -85,13 +87,25 @@ class MessagesEmitter(MessagesAnswer):
 
     def _delta(self, text: str) -> None:  # per piece
         if self._block is Block.THINKING:
+            if self._turn.withholds_thinking:
+                self._withhold(text)
+                return
             self._signature.update(text.encode())
         self._out.append(self._prefix + orjson.dumps(text) + _DELTA_END)
 
+    def _withhold(self, text: str) -> None:
+        self._withheld.append(text)
+        if self._output_size > self._max_answer_size:
+            self._withheld.clear()
+            self.failure = BackendProtocolError("The backend's answer has too many bytes.")
+
     def _stop(self) -> None:
         if self._block is Block.THINKING:
-            signature = orjson.dumps(f"mp1.n.{self._signature.hexdigest()}")
-            self._out.append(_DELTA % (self._index, _SIGNATURE) + signature + _DELTA_END)
+            signature = f"mp1.n.{self._signature.hexdigest()}"
+            if self._turn.withholds_thinking:
+                signature, self._withheld = seal("".join(self._withheld)), []
+            encoded = orjson.dumps(signature)
+            self._out.append(_DELTA % (self._index, _SIGNATURE) + encoded + _DELTA_END)
         self._out.append(
             _event(b"content_block_stop", {"type": "content_block_stop", "index": self._index})
         )

@@ -9,6 +9,7 @@ from multiproxy.dialects.arguments import parse_arguments
 from multiproxy.dialects.errors import render_messages
 from multiproxy.dialects.messages_answer import AnswerOptions, Block, MessagesAnswer
 from multiproxy.dialects.messages_turn import MessagesTurn
+from multiproxy.dialects.sealed_text import seal
 from multiproxy.errors import BackendProtocolError, ProxyError
 
 
@@ -44,10 +45,10 @@ class MessagesFold(MessagesAnswer):
             case Block.TEXT:
                 self._content.append({"type": "text", "text": text})
             case Block.THINKING:
-                digest = blake2b(text.encode(), digest_size=8).hexdigest()
-                self._content.append(
-                    {"type": "thinking", "thinking": text, "signature": f"mp1.n.{digest}"}
-                )
+                signature = f"mp1.n.{blake2b(text.encode(), digest_size=8).hexdigest()}"
+                if self._turn.withholds_thinking:
+                    text, signature = "", seal(text)
+                self._content.append({"type": "thinking", "thinking": text, "signature": signature})
             case _:
                 call = self._open_call
                 if self.finish_reason == "length" and call is not None and not call.is_complete:

@@ -1,6 +1,6 @@
 """A Messages request as a Chat request, and what the answer must remember of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -20,7 +20,8 @@ _IGNORED = ("fallbacks", "inference_geo", "speed")  # leaving them out changes t
 _WINDOW_STOP_VERSION = "2026-10-21"
 _WINDOW_STOP_BETA = "model-context-window-exceeded"
 _THINKING = ("enabled", "adaptive", "between_tools")
-_KEEP_ALL_THINKING = {"type": "clear_thinking_20251015", "keep": "all"}
+_CLEAR_THINKING = "clear_thinking_20251015"
+_EFFORTS = ((4096, "low"), (16384, "medium"))  # budgets below these many tokens
 
 
 def translate(
@@ -51,6 +52,7 @@ def translate(
     system = {"role": "system", "content": system_text(body.get("system"), "system")}
     read = MessageReader(offered.names, policy).read(messages)
     arranged = arrange([system, *read], policy)
+    _clear_thinking(arranged, body.get("context_management"))
     if not arranged:
         raise InvalidRequest("at least one message is required", param="messages")
     if policy.prefill == "reject" and arranged[-1]["role"] == "assistant":
@@ -66,11 +68,13 @@ def translate(
     chat |= chat_tool_choice(choice, offered, policy)
     _put_format(chat, fields)
     shows_thinking = _put_thinking(chat, fields, policy)
+    display = (fields.members("thinking") or {}).get("display")
     return MessagesTurn(
         model=model,
         body=chat,
         stop_sequences=tuple(chat.get("stop", ())),
         shows_thinking=shows_thinking,
+        withholds_thinking=policy.honour_thinking_display and display == "omitted",
         one_call_only="parallel_tool_calls" in chat,
         discards_output=chat.get("max_tokens") == 0,
         knows_window_stop=_knows_window_stop(version, betas),
@@ -162,8 +166,12 @@ def _put_thinking(chat: dict[str, Any], fields: MessagesFields, policy: Policy) 
     if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int)):
         raise wrong_type("thinking.budget_tokens", "an integer")
     # Zero means "no limit" to llama-server's templates that open the thinking themselves.
-    if kind == "enabled" and budget and budget > 0 and policy.is_llama_cpp:
-        chat["thinking_budget_tokens"] = budget
+    if kind == "enabled" and budget and budget > 0:
+        if policy.is_llama_cpp:
+            chat["thinking_budget_tokens"] = budget
+        if effort is None and policy.effort_from_budget:
+            wanted = next((name for limit, name in _EFFORTS if budget < limit), "high")
+            chat["reasoning_effort"] = policy.effort.get(wanted, wanted)
     return True
 
 
@@ -180,12 +188,41 @@ def _dropped(body: Mapping[str, Any]) -> list[str]:
     config = body.get("output_config")
     if isinstance(config, Mapping) and config.get("task_budget"):
         dropped.append("output_config.task_budget")
-    management = body.get("context_management")
-    edits = management.get("edits") if isinstance(management, Mapping) else None
-    # Claude Code always sends the edit that keeps everything.
-    if management and edits != [_KEEP_ALL_THINKING]:
+    edits = _edits(body.get("context_management"))
+    if any(edit.get("type") != _CLEAR_THINKING for edit in edits):
         dropped.append("context_management")
     return dropped
+
+
+def _edits(management: object) -> list[Mapping[str, Any]]:
+    edits = management.get("edits") if isinstance(management, Mapping) else None
+    if not isinstance(edits, list):
+        return []
+    return [edit for edit in edits if isinstance(edit, Mapping)]
+
+
+def _clear_thinking(messages: Sequence[dict[str, Any]], management: object) -> None:
+    """Take the thinking out of all but the last turns, as many as the client wants to keep.
+
+    A turn lasts from one user message to the next; results of tools do not end it.
+    """
+    for edit in _edits(management):
+        if edit.get("type") != _CLEAR_THINKING:
+            continue
+        keep = edit.get("keep", 1)
+        if isinstance(keep, Mapping):
+            keep = keep.get("value")
+        if isinstance(keep, bool) or not isinstance(keep, int) or keep < 0:
+            continue  # "all", or nothing that makes sense
+        kept, counts_as_new = 0, True
+        for message in reversed(messages):
+            if message["role"] == "user":
+                counts_as_new = True
+            elif "reasoning_content" in message:
+                kept += counts_as_new
+                counts_as_new = False
+                if kept > keep:
+                    del message["reasoning_content"]
 
 
 def _affinity(metadata: object) -> str | None:

@@ -20,6 +20,7 @@ class MessagesTurn:
     body: Mapping[str, Any] = field(repr=False, default_factory=dict)
     stop_sequences: tuple[str, ...] = ()
     shows_thinking: bool = False
+    withholds_thinking: bool = False  # its text travels in the signature instead
     one_call_only: bool = False  # disable_parallel_tool_use
     discards_output: bool = False  # max_tokens 0: only the prompt cache is warmed
     knows_window_stop: bool = False  # `model_context_window_exceeded` means something to it

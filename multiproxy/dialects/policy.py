@@ -44,6 +44,8 @@ class Policy:
     defer_loading: Literal["honour", "ignore"] = "honour"
     thinking_default: Literal["template", "off", "on"] = "template"
     show_unrequested_thinking: bool = False
+    honour_thinking_display: bool = False
+    effort_from_budget: bool = False
     prefill: Literal["pass", "reject"] = "pass"
     effort: Mapping[str, str] = field(default_factory=lambda: _EFFORT)
 

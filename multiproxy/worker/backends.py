@@ -3,6 +3,7 @@
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
@@ -52,10 +53,13 @@ class Backends:
         self.by_index: dict[int, Backend] = {}
         self.facts: dict[int, dict[str, Any]] = {}
         self.slots: dict[int, int] = {}
-        self._policies: dict[int, Policy] = {}
         self._ratios: dict[str, TokenRatio] = {}  # by configured or reported names: bounded
         natives = (backend for backend in config.backends if backend.dialects == "native")
         self.native = frozenset(indices[backend.id] for backend in natives)
+        options = asdict(config.translation)
+        self._policies = {
+            index: Policy(native=index in self.native, **options) for index in indices.values()
+        }
         self._unfolded = frozenset(model.name for model in config.models if not model.fold)
         self.weights = {indices[backend.id]: backend.weight for backend in config.backends}
         for backend in config.backends:
@@ -85,13 +89,13 @@ class Backends:
             if facts:
                 self.facts[index] = orjson.loads(facts)
                 reports[index] = _reported(self.facts[index])
-                self._policies[index] = _policy(self.facts[index], native=index in self.native)
+                self._policies[index] = _informed(self._policies[index], self.facts[index])
         self.table = Table(self._config.models, self._config.default_model, self._indices, reports)
         return True
 
     def policy(self, index: int) -> Policy:
         """Return how requests are told to a backend, after what it reported of itself."""
-        return self._policies.get(index) or Policy(native=index in self.native)
+        return self._policies[index]
 
     def folds(self, model: str) -> bool:
         """Whether whole Chat answers of a model are asked for as streams."""
@@ -128,12 +132,12 @@ class Backends:
         return (at - now) / 1e9
 
 
-def _policy(facts: Mapping[str, Any], *, native: bool) -> Policy:
+def _informed(policy: Policy, facts: Mapping[str, Any]) -> Policy:
     modalities = facts.get("modalities")
     vision = modalities.get("vision") if isinstance(modalities, dict) else None
-    return Policy(
+    return replace(
+        policy,
         engine="llama.cpp" if facts.get("kind") == "llama.cpp" else "strict",
-        native=native,
         vision=vision if isinstance(vision, bool) else None,
     )
 

@@ -16,6 +16,7 @@ from multiproxy.errors import ProxyError
 
 THINKS = MessagesTurn("demo", shows_thinking=True)
 HIDES = MessagesTurn("demo")
+WITHHOLDS = MessagesTurn("demo", shows_thinking=True, withholds_thinking=True)
 
 
 def emitter(turn: MessagesTurn = THINKS, **options: Any) -> MessagesEmitter:

@@ -19,12 +19,15 @@ from chat_notation import (
     usage,
     verbose,
 )
+from dialects.messages_asking import HI, chat
 from dialects.messages_run import (
     HIDES,
     THINKS,
+    WITHHOLDS,
     both,
     emitter,
     numbers,
+    run,
     said,
     told,
 )
@@ -137,6 +140,22 @@ def test_everything_in_one_chunk_is_told_in_order() -> None:
     }
     answer = both(chunk(delta, "tool_calls") + END)
     assert said(answer) == [("thinking", "a"), ("text", "b"), ("f", "{}")]
+
+
+def test_withheld_thinking_travels_in_the_signature_and_comes_back() -> None:
+    stream = ROLE + reasoning("a secret") + reasoning(" plan") + text("ok") + finish() + END
+    answer = both(stream, WITHHOLDS)
+    assert said(answer) == [("thinking", ""), ("text", "ok")]
+    assert b"plan" not in run(emitter(WITHHOLDS), [stream])
+    messages = [{"role": "assistant", "content": answer.blocks}, *HI]
+    assert chat(messages=messages)["messages"][0]["reasoning_content"] == "a secret plan"
+
+
+def test_withheld_thinking_is_bounded() -> None:
+    translator = emitter(WITHHOLDS, max_answer_size=1000)
+    for _ in range(20):
+        translator.feed(reasoning("x" * 100))
+    assert isinstance(translator.failure, BackendProtocolError)
 
 
 def test_reasoning_is_a_thinking_block_with_a_signature() -> None:

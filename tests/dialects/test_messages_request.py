@@ -93,7 +93,7 @@ def test_what_changes_the_meaning_is_named_as_dropped() -> None:
     kept = {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}
     assert turn(context_management=kept, service_tier="auto", cache_control={}).dropped == ()
     dropped = turn(
-        context_management={"edits": []},
+        context_management={"edits": [{"type": "clear_tool_uses_20250919"}]},
         output_config={"task_budget": {"total": 1}},
         fallbacks=["x"],
         tools=[tool("f"), WEB_SEARCH],
@@ -242,6 +242,85 @@ def test_thinking_is_asked_for_as_the_client_does() -> None:
         assert thinking(thinking=given) == (True, sent, True)
     assert thinking(thinking={"type": "adaptive"}) == (True, None, True)
     assert thinking(thinking={"type": "between_tools"}) == (True, None, True)
+
+
+@pytest.mark.parametrize(
+    ("budget", "effort"),
+    [(1, "low"), (4095, "low"), (4096, "medium"), (16383, "medium"), (16384, "high")],
+)
+def test_a_budget_may_stand_for_an_effort(budget: int, effort: str) -> None:
+    given = {"type": "enabled", "budget_tokens": budget}
+    wishes = Policy(effort_from_budget=True)
+    assert chat(wishes, thinking=given)["reasoning_effort"] == effort
+    strict = Policy(engine="strict", effort_from_budget=True)
+    assert chat(strict, thinking=given)["reasoning_effort"] == effort
+    said = chat(wishes, thinking=given, output_config={"effort": "max"})
+    assert said["reasoning_effort"] == "high"
+    assert "reasoning_effort" not in chat(thinking=given)
+    for other in ({"type": "adaptive"}, {"type": "enabled", "budget_tokens": 0}):
+        assert "reasoning_effort" not in chat(wishes, thinking=other)
+
+
+def test_thinking_is_withheld_only_where_both_sides_want_it() -> None:
+    given = {"type": "adaptive", "display": "omitted"}
+    wishes = Policy(honour_thinking_display=True)
+    assert turn(wishes, thinking=given).withholds_thinking
+    assert not turn(thinking=given).withholds_thinking
+    for display in ("summarized", None):
+        assert not turn(wishes, thinking=given | {"display": display}).withholds_thinking
+
+
+def thought(text: str) -> dict[str, Any]:
+    return {"type": "thinking", "thinking": text, "signature": ""}
+
+
+CALL = {"type": "tool_use", "id": "c0", "name": "f", "input": {}}
+RESULT = {"type": "tool_result", "tool_use_id": "c0", "content": "ok"}
+# Three turns; the second one has a tool's result in its middle.
+TURNS = [
+    {"role": "user", "content": "1"},
+    {"role": "assistant", "content": [thought("a"), {"type": "text", "text": "A"}]},
+    {"role": "user", "content": "2"},
+    {"role": "assistant", "content": [thought("b"), CALL]},
+    {"role": "user", "content": [RESULT]},
+    {"role": "assistant", "content": [thought("c"), {"type": "text", "text": "C"}]},
+    {"role": "user", "content": "3"},
+    {"role": "assistant", "content": "without a thought"},
+    {"role": "user", "content": "4"},
+]
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"),
+    [
+        ({"type": "thinking_turns", "value": 0}, []),
+        ({"type": "thinking_turns", "value": 1}, ["b", "c"]),
+        ({"type": "thinking_turns", "value": 2}, ["a", "b", "c"]),
+        ("all", ["a", "b", "c"]),
+        ({"type": "thinking_turns", "value": "x"}, ["a", "b", "c"]),
+        ({"type": "thinking_turns", "value": True}, ["a", "b", "c"]),
+    ],
+)
+def test_thinking_of_older_turns_is_cleared_as_the_client_wants(keep: Any, left: list[str]) -> None:
+    edit = {"type": "clear_thinking_20251015", "keep": keep}
+    answer = turn(messages=TURNS, tools=[tool("f")], context_management={"edits": [edit]})
+    thoughts = [message.get("reasoning_content") for message in answer.body["messages"]]
+    assert [each for each in thoughts if each] == left
+    assert answer.dropped == ()
+
+
+def test_the_last_turns_thinking_is_kept_when_the_client_does_not_say_how_much() -> None:
+    edits = {"edits": [{"type": "clear_thinking_20251015"}]}
+    body = chat(messages=TURNS, tools=[tool("f")], context_management=edits)
+    thoughts = [message.get("reasoning_content") for message in body["messages"]]
+    assert [each for each in thoughts if each] == ["b", "c"]
+
+
+@pytest.mark.parametrize("management", [None, 5, [], {}, {"edits": 5}, {"edits": [5]}])
+def test_no_edit_clears_nothing(management: Any) -> None:
+    answer = turn(messages=TURNS, tools=[tool("f")], context_management=management)
+    assert sum("reasoning_content" in each for each in answer.body["messages"]) == 3
+    assert answer.dropped == ()
 
 
 def test_effort_is_mapped_and_the_clients_template_members_win() -> None:

@@ -1,10 +1,13 @@
 """What one worker makes of the backend board, and the pace of its connections."""
 
+from dataclasses import asdict, fields, replace
+
 import pytest
 from worker.workplace import reports, row
 
 from multiproxy._http.pool import OPEN_SPACING_S
-from multiproxy.config import Backend, Config, Url
+from multiproxy.config import Backend, Config, Translation, Url
+from multiproxy.dialects.policy import Policy
 from multiproxy.scoreboard import BackendState, Scoreboard
 from multiproxy.worker import backends as backends_module
 from multiproxy.worker.backends import Backends, parse_urls
@@ -48,6 +51,22 @@ def test_a_report_becomes_routes_and_slots(board):
     assert found.slots == {4: 6, 7: 0}
     assert found.table.resolve("demo").candidates == (4,)
     assert found.refresh() is False
+
+
+def test_the_operators_wishes_and_a_backends_report_make_its_policy(board):
+    wishes = Translation(thinking_default="off", image_urls="reject", effort_from_budget=True)
+    config = replace(CONFIG, translation=wishes)
+    board.backends.write_facts(4, reports("demo", kind="other", modalities={"vision": False}))
+    found = Backends(config, board, 0, {"a": 4, "sim": 7}, URLS)
+    given = {"thinking_default": "off", "image_urls": "reject", "effort_from_budget": True}
+    assert found.policy(4) == Policy(engine="strict", vision=False, **given)
+    assert found.policy(7) == Policy(**given)
+
+
+def test_every_wish_of_the_operator_is_a_part_of_the_policy():
+    names = {field.name for field in fields(Policy)}
+    assert {field.name for field in fields(Translation)} < names
+    assert Policy() == Policy(**asdict(Translation()))
 
 
 def test_a_router_and_aliases_are_reported(board):

@@ -11,8 +11,10 @@ from worker.workplace import Answer, Workplace
 
 from multiproxy.config import Model, Timeouts
 from multiproxy.dialects.policy import Policy
+from multiproxy.scoreboard import Scoreboard
 from multiproxy.simulator import Server, Settings, start
 from multiproxy.simulator.settings import Script
+from multiproxy.worker.backends import Backends
 
 HI = [{"role": "user", "content": "hi"}]
 MESSAGES = {"model": "demo", "max_tokens": 6, "messages": HI}
@@ -219,7 +221,9 @@ async def test_no_backend_that_counts_is_an_estimate(staff: Staff):
 
 async def test_before_it_has_reported_a_native_backend_is_one_already(staff: Staff):
     workplace, _ = await staff(2, native=[1])
-    backends = workplace.worker.backends
-    backends._policies.clear()
+    board, indices = Scoreboard.create(), {"b0": 0, "b1": 1}
+    backends = Backends(workplace.config, board, 0, indices, {})
     assert (backends.policy(0), backends.policy(1)) == (Policy(), Policy(native=True))
     assert backends.native == {1}
+    backends.close()
+    board.close()
