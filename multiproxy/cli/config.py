@@ -41,19 +41,23 @@ def config(options: argparse.Namespace) -> int:
     if options.what == "path":
         print(path)
         return exit_codes.OK
-    return _show(str(path), is_json=options.json)
-
-
-def _show(path: str, *, is_json: bool) -> int:
-    variables = {name: f"MULTIPROXY_{name.upper()}" for name in OPTIONS}
-    overrides = {name: os.environ.get(variable) for name, variable in variables.items()}
-    given = {name: value for name, value in overrides.items() if value}
     try:
-        loaded = load_with_lines(path)
-        in_use = apply(loaded.config, given)
+        return _show(options.what, str(path), is_json=options.json)
     except (ConfigError, BadOption) as error:
         print(error, file=sys.stderr)
         return exit_codes.USAGE
+
+
+def _show(what: str, path: str, *, is_json: bool) -> int:
+    """Raises ConfigError, BadOption."""
+    variables = {name: f"MULTIPROXY_{name.upper()}" for name in OPTIONS}
+    overrides = {name: os.environ.get(variable) for name, variable in variables.items()}
+    given = {name: value for name, value in overrides.items() if value}
+    loaded = load_with_lines(path)
+    if what == "backends":
+        print("".join(f"{backend.id}\n" for backend in loaded.config.backends), end="")
+        return exit_codes.OK
+    in_use = apply(loaded.config, given)
     sources = {place: f"line {line}" for place, line in loaded.lines.items()}
     sources |= {place: variables[name] for name in given for place in _PLACES[name]}
     if is_json:

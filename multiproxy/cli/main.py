@@ -19,6 +19,16 @@ _COMMANDS = {
     **running_commands.COMMANDS,
 }
 
+_EPILOG = """\
+Examples:
+  multiproxy demo                        everything simulated, nothing needed
+  multiproxy init && multiproxy serve    the servers of this machine
+  multiproxy COMMAND --help              what one command can do
+
+Exit status: 0 fine, 1 it ran and the answer is bad, 2 wrong usage or configuration,
+3 an address is taken, 4 no MultiProxy runs there, 130 stopped by a second Ctrl+C.
+"""
+
 
 class _Parser(argparse.ArgumentParser):
     """argparse, with a suggestion for a command that does not exist."""
@@ -45,7 +55,7 @@ def _run(arguments: list[str]) -> int:
         from multiproxy import simulator
 
         return simulator.main(arguments[1:])
-    parser = _parser()
+    parser = build_parser()
     if not arguments or arguments == ["help"]:
         parser.print_help()
         if found := find(os.environ):
@@ -64,11 +74,13 @@ def _run(arguments: list[str]) -> int:
     return serve(options)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """All commands but the hidden ``worker``."""
     parser = _Parser(
         prog="multiproxy",
         description="One OpenAI- and Anthropic-compatible address in front of many llama-servers.",
-        epilog="Example:  multiproxy serve --config config.yaml",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"multiproxy {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
@@ -76,8 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         "serve",
         help=_COMMANDS["serve"],
         description="Serve the API and the dashboard until SIGTERM or Ctrl+C; SIGHUP reloads.",
-        epilog="Every option can be given as a variable too: MULTIPROXY_LISTEN=0.0.0.0:8001. "
-        "Example:  multiproxy serve --listen 0.0.0.0:8001 --dashboard off",
+        epilog="Every option can be given as a variable too: MULTIPROXY_LISTEN=0.0.0.0:8001\n\n"
+        "Examples:\n"
+        "  multiproxy serve\n"
+        "  multiproxy serve -c /etc/multiproxy/config.yaml --dashboard off",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     serve.add_argument(
         "-c", "--config", metavar="FILE", help="default: ./config.yaml, then the user's, then /etc"
@@ -91,7 +106,10 @@ def _parser() -> argparse.ArgumentParser:
         help=_COMMANDS["check"],
         description="Find every mistake in a config.yaml, with line and column.",
         epilog="Exit status 0 when all is well, 1 when --probe found a backend down, 2 when the "
-        "file has mistakes. Example:  multiproxy check --probe config.yaml",
+        "file\nhas mistakes.\n\nExamples:\n"
+        "  multiproxy check\n"
+        "  multiproxy check --probe --json config.yaml | jq '.backends[].state'",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     check.add_argument("--probe", action="store_true", help="also ask every backend how it is")
     check.add_argument("file", nargs="?", metavar="FILE", help="default: as for serve")

@@ -6,14 +6,18 @@ Each is imported when it is called: most need what the others do not.
 import argparse
 from typing import Any
 
+from multiproxy.cli import exit_codes
+
 COMMANDS = {
     "init": "write a config.yaml for the servers that are there",
     "config": "show the settings in use, or what there is to set",
+    "completion": "print a script that completes commands, flags and backends",
 }
 
 CONFIG = {
     "show": "every setting in use, where it comes from, secrets masked",
     "path": "which file is used",
+    "backends": "the ids of its backends, one a line",
     "schema": "the JSON Schema of config.yaml, for editors",
     "reference": "every setting, its values and its default, as Markdown",
 }
@@ -25,6 +29,7 @@ def add(commands: _Commands) -> None:
     """Add the parser of each of `COMMANDS`; its ``run`` takes the options."""
     _add_init(commands)
     _add_config(commands)
+    _add_completion(commands)
 
 
 def _parser(commands: _Commands, name: str, examples: str, **more: Any) -> argparse.ArgumentParser:
@@ -73,6 +78,19 @@ def _add_config(commands: _Commands) -> None:
     parser.add_argument("--json", action="store_true", help="for show: as JSON")
 
 
+def _add_completion(commands: _Commands) -> None:
+    parser = _parser(
+        commands,
+        "completion",
+        "  source <(multiproxy completion bash)                    # in ~/.bashrc\n"
+        "  source <(multiproxy completion zsh)                     # in ~/.zshrc, after compinit\n"
+        "  multiproxy completion fish > ~/.config/fish/completions/multiproxy.fish",
+        description="Print a script that completes commands, flags and names of backends.",
+    )
+    parser.set_defaults(run=_completion)
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="bash|zsh|fish")
+
+
 def _config(options: argparse.Namespace) -> int:
     from multiproxy.cli.config import config
 
@@ -83,3 +101,11 @@ def _init(options: argparse.Namespace) -> int:
     from multiproxy.cli.init import init
 
     return init(options)
+
+
+def _completion(options: argparse.Namespace) -> int:
+    from multiproxy.cli.completion import script
+    from multiproxy.cli.main import build_parser
+
+    print(script(options.shell, build_parser()), end="")
+    return exit_codes.OK
