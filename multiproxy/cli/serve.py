@@ -35,7 +35,7 @@ def serve(options: argparse.Namespace) -> int:
     except (ConfigError, BadOption) as error:
         print(error, file=sys.stderr)
         return exit_codes.USAGE
-    return _run(config, path, lambda: read(path, overrides))
+    return run(config, path, lambda: read(path, overrides))
 
 
 def read(path: str, overrides: Mapping[str, str]) -> Config:
@@ -111,7 +111,8 @@ _APPLY: Mapping[str, Callable[[Config, str], Config]] = {
 }
 
 
-def _run(config: Config, path: str, reload: Callable[[], Config]) -> int:
+def run(config: Config, path: str, reload: Callable[[], Config]) -> int:
+    """Be the supervisor until a signal ends it; the exit status."""
     from multiproxy.supervisor.descriptors import CannotListen, raise_descriptor_limit
     from multiproxy.supervisor.history.place import file_of
     from multiproxy.supervisor.log import Log
