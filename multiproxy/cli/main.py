@@ -88,7 +88,8 @@ def build_parser() -> argparse.ArgumentParser:
         "serve",
         help=_COMMANDS["serve"],
         description="Serve the API and the dashboard until SIGTERM or Ctrl+C; SIGHUP reloads.",
-        epilog="Every option can be given as a variable too: MULTIPROXY_LISTEN=0.0.0.0:8001\n\n"
+        epilog="Every option can be given as a variable too: MULTIPROXY_LISTEN=0.0.0.0:8001,\n"
+        "MULTIPROXY_WATCH=1.\n\n"
         "Examples:\n"
         "  multiproxy serve\n"
         "  multiproxy serve -c /etc/multiproxy/config.yaml --dashboard off",
@@ -100,6 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--listen", metavar="HOST:PORT", help="address of the API")
     serve.add_argument("--dashboard", metavar="HOST:PORT|off", help="address of the dashboard")
     serve.add_argument("--workers", metavar="N", help="processes, or auto")
+    serve.add_argument("--watch", action="store_true", help="reload when the file changes")
     serve.add_argument("--log-format", metavar="FORMAT", help="auto, text or json")
     check = commands.add_parser(
         "check",

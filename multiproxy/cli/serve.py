@@ -35,7 +35,8 @@ def serve(options: argparse.Namespace) -> int:
     except (ConfigError, BadOption) as error:
         print(error, file=sys.stderr)
         return exit_codes.USAGE
-    return run(config, path, lambda: read(path, overrides))
+    is_watched = options.watch or bool(os.environ.get("MULTIPROXY_WATCH"))
+    return run(config, path, lambda: read(path, overrides), is_watched=is_watched)
 
 
 def read(path: str, overrides: Mapping[str, str]) -> Config:
@@ -111,7 +112,9 @@ _APPLY: Mapping[str, Callable[[Config, str], Config]] = {
 }
 
 
-def run(config: Config, path: str, reload: Callable[[], Config]) -> int:
+def run(
+    config: Config, path: str, reload: Callable[[], Config], *, is_watched: bool = False
+) -> int:
     """Be the supervisor until a signal ends it; the exit status."""
     from multiproxy.supervisor.descriptors import CannotListen, raise_descriptor_limit
     from multiproxy.supervisor.history.place import file_of
@@ -122,7 +125,7 @@ def run(config: Config, path: str, reload: Callable[[], Config]) -> int:
     log = Log(config.log.format)
     try:
         history = file_of(config, os.environ)
-        supervisor = Supervisor(config, path, reload, log, history=history)
+        supervisor = Supervisor(config, path, reload, log, history=history, is_watched=is_watched)
         return asyncio.run(supervisor.run())
     except CannotListen as error:
         print(f"error: {error}", file=sys.stderr)

@@ -20,6 +20,7 @@ from multiproxy.config import Config, ConfigError, Problem, exposures
 from multiproxy.scoreboard import WORKERS, Scoreboard
 from multiproxy.supervisor.backend_rows import BackendRows, TooManyBackends
 from multiproxy.supervisor.children import Children
+from multiproxy.supervisor.config_file import ConfigFile
 from multiproxy.supervisor.dashboard import Dashboard
 from multiproxy.supervisor.dashboard.login import Login
 from multiproxy.supervisor.dashboard.views import FinishedView
@@ -60,7 +61,8 @@ class Supervisor:
 
     ``load`` reads the configuration again, with the command line's overrides applied.
     ``commands`` replace the programs that are started: (worker, simulate). ``history`` is the
-    file that remembers what ended; without one it is forgotten at the end.
+    file that remembers what ended; without one it is forgotten at the end. ``is_watched``: the
+    configuration is loaded again when its file changes.
     """
 
     def __init__(
@@ -71,11 +73,13 @@ class Supervisor:
         log: Log,
         commands: tuple[tuple[str, ...], tuple[str, ...]] | None = None,
         history: Path | None = None,
+        is_watched: bool = False,
     ) -> None:
         # for good
         self._log = log
         self._load = load
         self._config_path = config_path
+        self._file = ConfigFile(config_path, time.monotonic) if is_watched else None
         self._started_at = time.monotonic()
         self._api = listen(config.listen, "the API")
         try:
@@ -175,6 +179,9 @@ class Supervisor:
             self._rollout.tick()
             self._simulated.tick()
             self._watch.tick()
+            if self._file is not None and self._file.has_changed():
+                self._log.info(f"{self._config_path} changed")
+                self._on_reload()
             if self._wants_reload and self._rollout.next is None:
                 self._wants_reload = False
                 self._reload()

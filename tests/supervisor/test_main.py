@@ -42,9 +42,11 @@ class Log:
 
 
 class Bench:
-    def __init__(self, folder, mode, text):
+    def __init__(self, folder, mode, text, is_watched=False):
+        self.target = folder / "real.yaml"
+        self.target.write_text(text)
         self.path = folder / "config.yaml"
-        self.path.write_text(text)
+        self.path.symlink_to(self.target)
         self.log = Log()
         self.supervisor = Supervisor(
             load(self.path),
@@ -52,6 +54,7 @@ class Bench:
             lambda: load(self.path),
             self.log,
             ((sys.executable, str(STAND_IN), mode), SIMULATE),
+            is_watched=is_watched,
         )
         self.board = self.supervisor._board
 
@@ -88,9 +91,9 @@ def start(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(multiproxy.__file__).parent.parent))
 
     @contextlib.asynccontextmanager
-    async def run(mode="serve", more="dashboard: 127.0.0.1:0"):
+    async def run(mode="serve", more="dashboard: 127.0.0.1:0", is_watched=False):
         text = CONFIG.replace("dashboard: 127.0.0.1:0", more)
-        bench = Bench(tmp_path, mode, text)
+        bench = Bench(tmp_path, mode, text, is_watched)
         task = bench.task = asyncio.create_task(bench.supervisor.run())
         try:
             yield bench
@@ -200,6 +203,17 @@ async def test_a_bad_file_changes_nothing_and_is_reported(start):
         bench.signal(signal.SIGHUP)
         await bench.serving(2)
         await bench.until(lambda: not bench.supervisor._rollout.error)
+
+
+async def test_a_watched_file_is_loaded_when_what_its_link_leads_to_changes(start):
+    async with start(is_watched=True) as bench:
+        await bench.serving(1)
+        bench.target.write_text(CONFIG + "  - {id: gpu-b, url: 'http://127.0.0.1:2'}\n")
+        await bench.serving(2)
+        assert (await bench.ask())["backends"] == {"gpu-a": 0, "gpu-b": 1}
+        bench.target.write_text("backends: [")
+        await bench.until(lambda: any("reload: " in line for line in bench.log.lines))
+        assert (await bench.ask())["generation"] == 2
 
 
 async def test_a_reload_cannot_take_the_keys_from_an_address_that_others_reach(start):
