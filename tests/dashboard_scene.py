@@ -67,6 +67,9 @@ class Scene:
     def window(self, name: str) -> WindowView:
         return self._recorder().window(name, self.running_list, self.now)
 
+    def metrics(self, live_streams: int, openmetrics: bool) -> str:
+        return f"live_streams {live_streams}\n"
+
     def usage(self, by: str, since: float) -> list[UsageView]:
         return self._recorder().usage_by(by, since)
 

@@ -286,6 +286,18 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """What Prometheus reads at /metrics of the dashboard."""
+
+    genai_tokens: Literal["legacy", "next", "both"] = setting(
+        "legacy",
+        "names for tokens: legacy = gen_ai_client_token_usage, next = the "
+        "gen_ai_client_inference_usage_... that OpenTelemetry is about to use",
+    )
+    key_label: bool = setting(False, "tell requests and tokens of each key apart")
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What is written to standard error."""
 
@@ -345,4 +357,5 @@ class Config:
     translation: Translation = setting(
         Translation(), "how Messages and Responses become chat requests"
     )
+    metrics: Metrics = setting(Metrics(), "what Prometheus reads")
     log: Log = setting(Log(), "what is written to standard error")

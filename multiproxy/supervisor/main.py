@@ -30,6 +30,7 @@ from multiproxy.supervisor.health import Vitals
 from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.key_rows import KeyRows, TooManyKeys
 from multiproxy.supervisor.log import Level, Log, is_terminal
+from multiproxy.supervisor.metrics import Metrics
 from multiproxy.supervisor.operator import Operator
 from multiproxy.supervisor.private_folder import PrivateFolder
 from multiproxy.supervisor.provider import Provider
@@ -44,6 +45,7 @@ from multiproxy.supervisor.workers import NoFreeRows, Workers
 
 TICK_S = 0.1  # how late a worker's report of a failed backend is seen at most
 COLLECT_S = 0.25
+_FIXED = ("listen", "dashboard", "log", "history", "metrics")  # until a restart
 COMPLAIN_S = 60.0  # between two reports of failing ticks
 AUTO_WORKERS = 4  # one core carries some 40,000 events/s
 
@@ -112,6 +114,7 @@ class Supervisor:
             self._folder.file("responses.db"),
         )
         self._stats = Stats(self._board, self._rows.name_of)
+        self._metrics = Metrics(config.metrics)
         self._history = (
             History(history, config.history.keep, self._stats.recorder, log)
             if history is not None and config.history is not None
@@ -130,7 +133,14 @@ class Supervisor:
             self._history,
         )
         self._provider = Provider(
-            self._board, self._rows, self._watch, self._stats, log, vitals.view, self._history
+            self._board,
+            self._rows,
+            self._watch,
+            self._stats,
+            log,
+            vitals.view,
+            self._history,
+            self._metrics,
         )
         # now and then
         self._config = config  # the first: addresses and log stay what they were
@@ -198,6 +208,8 @@ class Supervisor:
                 self._log.error(f"supervisor: {traceback.format_exc()}")
 
     def _remember(self, exchanges: list[FinishedView]) -> None:
+        for exchange in exchanges:
+            self._metrics.observe(exchange)
         if self._history is not None:
             self._history.offer(exchanges)
             self._history.tick()
@@ -332,10 +344,8 @@ def _refuse_exposure(config: Config, path: str) -> None:
 
 def unmovable(config: Config, old: Config, log: Log) -> Config:
     """``config`` with the settings that need a restart left as they are, and a word about it."""
-    for name in ("listen", "dashboard", "log", "history"):
+    for name in _FIXED:
         wanted, kept = getattr(config, name), getattr(old, name)
         if wanted != kept:
             log.warning(f"reload: '{name}' changed; that needs a restart, the old value stays")
-    return replace(
-        config, listen=old.listen, dashboard=old.dashboard, log=old.log, history=old.history
-    )
+    return replace(config, **{name: getattr(old, name) for name in _FIXED})

@@ -44,6 +44,7 @@ class Probe:
         self.facts: Json = facts_of(None, None, False)
         self.since_ns = clock_ns()
         self.rounds = 0
+        self.failed = 0  # checks without a good answer
         self._board = board
         self._log = log
         self._clock_ns = clock_ns
@@ -78,6 +79,7 @@ class Probe:
         succeeded = self._board.load.last_succeeded(self.row.index)
         alive = succeeded > 0 and now - succeeded < ALIVE_S * 1e9
         before, self.standing = self.standing, judge(sight, self.standing, alive)
+        self.failed += self.standing.misses > before.misses
         self._learn(sight)
         if self.standing.state is not before.state:
             self._changed(before, now)

@@ -1,18 +1,24 @@
 """The running system as plain values for the dashboard; see ``dashboard/views.py``."""
 
+import platform
 import time
 from collections.abc import Callable, Mapping
 
+from multiproxy import __version__
+from multiproxy.config import Metrics as MetricsSettings
 from multiproxy.scoreboard import (
     WORKERS,
     BackendState,
     Scoreboard,
+    WorkerState,
 )
 from multiproxy.supervisor.backend_rows import BackendRows, Row
 from multiproxy.supervisor.dashboard import views
 from multiproxy.supervisor.exchange_views import running_view
 from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.log import Level, Log
+from multiproxy.supervisor.metrics import Metrics
+from multiproxy.supervisor.metrics_now import Now
 from multiproxy.supervisor.stats import Stats
 from multiproxy.supervisor.watch import Watch
 
@@ -41,6 +47,7 @@ class Provider:
         log: Log,
         health: Callable[[], views.HealthView],
         history: History | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.health = health
         self._board = board
@@ -49,6 +56,7 @@ class Provider:
         self._stats = stats
         self._log = log
         self._history = history
+        self._metrics = metrics or Metrics(MetricsSettings())
         self._usage: dict[tuple[str, float], tuple[float, list[views.UsageView]]] = {}
         self._windows: dict[str, tuple[float, views.WindowView]] = {}  # made when (monotonic)
 
@@ -99,6 +107,22 @@ class Provider:
             self._usage[asked] = now, found
         return found
 
+    def metrics(self, live_streams: int, openmetrics: bool) -> str:
+        workers = [self._board.workers[index] for index in range(WORKERS)]
+        now = Now(
+            self.backends(),
+            self.running(),
+            self.health(),
+            version=__version__,
+            python=platform.python_version(),
+            lag_s=max((w.lag_ns for w in workers if w.state is WorkerState.SERVING), default=0)
+            / 1e9,
+            live_streams=live_streams,
+            rows_dropped=self._history.dropped if self._history else 0,
+            unrecorded=self._stats.lost,
+        )
+        return self._metrics.exposition(now, openmetrics)
+
     def events(self) -> list[views.EventView]:
         return [
             views.EventView(event.seq, event.at, _KINDS[event.level], event.text)
@@ -124,6 +148,7 @@ class Provider:
             context_size=numbers.n_ctx or None,
             last_check_at=epoch + numbers.checked_ns / 1e9 if checked else None,
             last_check_s=numbers.check_us / 1e6 if checked else None,
+            checks_failed=probe.failed,
             reason=probe.standing.reason,
             detail=probe.facts["build"],
             held=row.held,

@@ -246,6 +246,8 @@ class Worker:
         self.row.connections = len(self._service.connections)
         self.row.accepted = self._accepted
         self.row.log_dropped = self._log.dropped
+        if self.row.beat_ns:
+            self.row.lag_ns = max(0, started - self.row.beat_ns - int(TICK_S * 1e9))
         self.row.beat(started)
         self._log.flush()
         if self.draining:

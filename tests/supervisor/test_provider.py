@@ -44,6 +44,7 @@ def probe(url, *, since_s=5.0, reason=""):
         since_ns=time.monotonic_ns() - int(since_s * SECOND),
         facts={"models": [{"id": "qwen"}, {"id": "embed"}], "build": "b6500"},
         standing=SimpleNamespace(reason=reason),
+        failed=0,
     )
 
 

@@ -20,6 +20,7 @@ from multiproxy.supervisor.dashboard.messages import EventStream, Request, Respo
 from multiproxy.supervisor.dashboard.pages import BY_NAME, PAGES, Fragment, Page, Renderer
 from multiproxy.supervisor.dashboard.static import StaticFiles
 from multiproxy.supervisor.dashboard.views import Provider
+from multiproxy.supervisor.prometheus import OPEN_METRICS, TEXT
 
 log = logging.getLogger("multiproxy.dashboard")
 
@@ -58,6 +59,7 @@ class Routes:
         self._get: dict[str, Handler] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
+            "/metrics": self._metrics,
             "/api/session": self._session,
         }
         for kind in ("csv", "json"):
@@ -194,6 +196,11 @@ class Routes:
 
     async def _healthz(self, request: Request) -> Response:
         return Response.text(200, "ok")
+
+    async def _metrics(self, request: Request) -> Response:
+        openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
+        text = self._provider.metrics(len(self._feed), openmetrics)
+        return Response(200, text.encode(), OPEN_METRICS if openmetrics else TEXT)
 
     async def _readyz(self, request: Request) -> Response:
         ready = self._provider.health().ready

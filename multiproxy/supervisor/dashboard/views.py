@@ -67,6 +67,7 @@ class BackendView:
     context_size: int | None = None  # tokens per slot
     last_check_at: float | None = None
     last_check_s: float | None = None  # how long the backend took to answer it
+    checks_failed: int = 0  # since the start
     reason: str = ""  # why it is not up, in words
     load_progress: float | None = None  # 0..1 while loading, when the backend tells
     detail: str = ""  # quantisation, build
@@ -378,6 +379,10 @@ class Provider(Protocol):
 
     def usage(self, by: str, since: float) -> list[UsageView]:
         """Per hour and name since Unix time ``since``, oldest first; ``by`` is a USAGE_GROUP."""
+        ...
+
+    def metrics(self, live_streams: int, openmetrics: bool) -> str:
+        """What Prometheus is told; ``live_streams`` dashboards are open."""
         ...
 
     def health(self) -> HealthView: ...

@@ -132,3 +132,20 @@ async def test_markup_from_outside_is_text_in_the_stream_too(serve):
     assert "<script" not in page
     assert page.count("</hx-partial>") == len(PAGES[0].live)
     assert all(line.startswith(("id: ", "data: ")) for line in page.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+    ],
+)
+async def test_prometheus_is_told_in_the_format_it_asks_for(serve, accept, content_type):
+    served = await serve()
+    answer = await served.get("/metrics", accept=accept)
+    assert (answer.status, answer.body) == (200, b"live_streams 0\n")
+    assert answer.headers["content-type"] == content_type
