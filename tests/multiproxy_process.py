@@ -27,6 +27,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def memory_of(pid: int) -> int:
+    """Return the bytes of memory that a process holds for itself: no files, nothing shared."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(pid)
+
+
 class MultiProxyProcess:
     """``multiproxy serve`` with its workers, in a process group of its own.
 

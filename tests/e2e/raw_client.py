@@ -65,6 +65,11 @@ class Client:
         while b'"content":"' not in self._answer.body:
             assert await self._read_some(), "the answer ended"
 
+    async def until_error_or_end(self) -> None:
+        """Read until the answer ended or told an error: what lingers behind it is not awaited."""
+        while b'"error":{' not in self._answer.body and await self._read_some():
+            pass
+
     async def receive(self) -> Answer:
         """Read one answer to its end, or to the connection's."""
         try:

@@ -2,22 +2,14 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from e2e.raw_client import Client, ask, chat
+from multiproxy_process import memory_of
 
 from multiproxy.simulator import Settings
 
 READERS = 60  # what they all share must not count
 MOST = 160 * 1024  # bytes of user space for each: a write buffer's mark and one read
-
-
-def memory_of(pid: int) -> int:
-    """Return what a process holds in memory, in bytes."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(pid)
 
 
 async def test_clients_that_never_read_are_bounded_and_cut_while_others_are_served(house):
