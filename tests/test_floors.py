@@ -37,6 +37,8 @@ EXERCISED_BY: dict[str, str] = {
     "config/scalar.py": "config/test_bind.py",
     "config/setting.py": "config/test_bind.py",
     "scoreboard/layout.py": "scoreboard/test_live.py",
+    # cli: parsers only, told from outside by what each command does
+    "cli/running_commands.py": "cli/test_instance.py",
     # supervisor: the whole of it, with stand-in workers
     "supervisor/rollout.py": "supervisor/test_main.py",
     "supervisor/simulated.py": "supervisor/test_main.py",

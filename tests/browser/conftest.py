@@ -57,8 +57,11 @@ async def serve() -> AsyncIterator[Serve]:
     """Starts a dashboard over a scene; ``port`` takes the place of one that was closed."""
     started: list[Dashboard] = []
 
-    async def start(scene: Scene, port: int = 0, boot: str = BOOT) -> Dashboard:
-        dashboard = Dashboard(scene, boot_id=boot, version="0.1.0", now=scene.clock, tick_s=0.05)
+    async def start(scene: Scene, port: int = 0, boot: str = BOOT, **options: object) -> Dashboard:
+        dashboard = Dashboard(
+            scene, boot_id=boot, version="0.1.0", now=scene.clock, tick_s=0.05,
+            **options,  # type: ignore[arg-type]
+        )  # fmt: skip
         await dashboard.start("127.0.0.1", port)
         started.append(dashboard)
         return dashboard
