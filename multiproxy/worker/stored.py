@@ -5,6 +5,7 @@ and goes with the supervisor. One thread per worker talks to it.
 """
 
 import asyncio
+import re
 import sys
 import time
 import traceback
@@ -19,9 +20,10 @@ from multiproxy.errors import InvalidRequest, NotFound, ProxyError
 
 T = TypeVar("T")
 
-# Another worker may still be writing what its client has just been sent.
-RETRIES = 6
-RETRY_S = 0.05
+# Another worker may still be writing what its client has just been sent. What a client makes
+# up costs it these pauses, but not what cannot be ours.
+PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
+_OURS = re.compile(r"[a-z]+_[0-9a-f]{32}[0-9]*")
 _NOT_YET = frozenset(("response_not_found", "previous_response_not_found"))
 
 
@@ -65,7 +67,11 @@ class Stored:
                 chain = store.chain(owner, wanted.previous_response_id, now)
             return chain, store.items(owner, wanted.item_ids, now)
 
-        return await self._patiently(look)
+        def lacks(found: tuple[list[Item], Mapping[str, Item]]) -> bool:
+            missing = wanted.item_ids and set(wanted.item_ids) - found[1].keys()
+            return any(_OURS.fullmatch(item_id) for item_id in missing)
+
+        return await self._patiently(look, lacks)
 
     async def keep(self, turn: ResponsesTurn, response: Mapping[str, Any], owner: str) -> None:
         """Keep a finished turn. A full disk costs the stored response, not the answer."""
@@ -107,14 +113,21 @@ class Stored:
         if self._store is not None:
             self._store.close()
 
-    async def _patiently(self, work: Callable[[ResponseStore, float], T]) -> T:
-        for _ in range(RETRIES):
+    async def _patiently(
+        self,
+        work: Callable[[ResponseStore, float], T],
+        lacks: Callable[[T], bool] = lambda found: False,
+    ) -> T:
+        """Do ``work`` again while it finds nothing, or ``lacks`` something."""
+        for pause_s in PAUSES_S:
             try:
-                return await self._do(work)
+                found = await self._do(work)
+                if not lacks(found):
+                    return found
             except ProxyError as error:
                 if error.code not in _NOT_YET:
                     raise
-                await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(pause_s)
         return await self._do(work)
 
     async def _do(self, work: Callable[[ResponseStore, float], T]) -> T:

@@ -15,6 +15,7 @@ from multiproxy.worker import stored as stored_module
 from multiproxy.worker.stored import Stored
 
 Open = Callable[[str], Stored]
+ITEM = "msg_" + "a" * 32
 FIRST, SECOND = "resp_" + "1" * 32, "resp_" + "2" * 32
 
 
@@ -58,6 +59,7 @@ async def keep(
     words: str = "hi",
     parent: str | None = None,
     owner: str = "",
+    item: str | None = None,
 ) -> None:
     """Keep one finished turn: ``words`` in, ``words`` and an exclamation mark out."""
     request = HI | {"input": words}
@@ -69,7 +71,7 @@ async def keep(
     output = [
         {
             "type": "message",
-            "id": f"msg_{name[5:9]}",
+            "id": item or f"msg_{name[5:9]}",
             "role": "assistant",
             "content": [{"type": "output_text", "text": f"{words}!"}],
         }
@@ -175,13 +177,38 @@ async def test_a_response_that_is_still_being_written_is_waited_for(both, monkey
 
     monkeypatch.setattr(stored_module.asyncio, "sleep", write_meanwhile)
     assert said(await items_of(here, "")) == ["hi", "hi!"]
-    assert waited == [stored_module.RETRY_S] * 2
+    assert waited == list(stored_module.PAUSES_S[:2])
+
+
+async def test_an_item_that_is_still_being_written_is_waited_for(both, monkeypatch):
+    here, there = both
+    waited: list[float] = []
+
+    async def write_meanwhile(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 2:
+            await keep(there, item=ITEM)
+
+    monkeypatch.setattr(stored_module.asyncio, "sleep", write_meanwhile)
+    _, items = await here.resolve("", wanted(None, ITEM))
+    assert said(list(items.values())) == ["hi!"]
+    assert waited == list(stored_module.PAUSES_S[:2])
+
+
+async def test_an_item_that_never_was_is_not_waited_for_long_and_a_foreign_one_not_at_all(
+    both, pauses
+):
+    assert await both[0].resolve("", wanted(None, ITEM)) == ([], {})
+    assert pauses == list(stored_module.PAUSES_S) and sum(pauses) < 2
+    pauses.clear()
+    assert await both[0].resolve("", wanted(None, "msg_of_another_server")) == ([], {})
+    assert pauses == []
 
 
 async def test_a_response_that_never_was_is_not_waited_for_long(both, pauses):
     with pytest.raises(InvalidRequest, match=f"'{FIRST}' not found"):
         await both[0].resolve("", wanted(FIRST))
-    assert pauses == [stored_module.RETRY_S] * stored_module.RETRIES
+    assert pauses == list(stored_module.PAUSES_S)
 
 
 async def test_a_request_that_names_nothing_opens_no_file(open_store: Open, tmp_path: Path):
