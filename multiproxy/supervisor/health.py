@@ -9,6 +9,7 @@ from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.log import Log
 from multiproxy.supervisor.rollout import Rollout
 from multiproxy.supervisor.stats import Stats
+from multiproxy.supervisor.watch import Watch
 from multiproxy.supervisor.workers import Workers
 
 STUCK_S = 10.0  # a worker whose loop did not turn for so long is worth a word
@@ -28,6 +29,7 @@ class Vitals:
         api_url: str,
         started_at: float,
         history: History | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._board = board
         self._workers = workers
@@ -38,6 +40,7 @@ class Vitals:
         self._api_url = api_url
         self._started_at = started_at
         self._history = history
+        self._watch = watch
 
     def view(self) -> HealthView:
         serving = self._workers.serving()
@@ -63,6 +66,8 @@ class Vitals:
             stuck_s = (now_ns - row.beat_ns) / 1e9
             if row.state is WorkerState.SERVING and row.beat_ns and stuck_s > STUCK_S:
                 yield f"worker {row.index} has not answered for {stuck_s:.0f} s"
+        if self._watch is not None and self._watch.panic:
+            yield self._watch.panic
         if self._stats.lost:
             yield f"{self._stats.lost} finished requests were not recorded"
         if self._history is not None and self._history.problem:

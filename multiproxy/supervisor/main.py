@@ -131,6 +131,7 @@ class Supervisor:
             f"http://{reachable(self.api_address)}/v1",
             self._started_at,
             self._history,
+            self._watch,
         )
         self._provider = Provider(
             self._board,

@@ -13,10 +13,9 @@ from multiproxy.supervisor.facts import Json, encode, facts_of
 from multiproxy.supervisor.log import Log, printable
 from multiproxy.supervisor.look import facts_seen, look
 from multiproxy.supervisor.probe_http import ProbeConnection
-from multiproxy.supervisor.verdict import ALIVE_S, Sight, Standing, judge
+from multiproxy.supervisor.resting import Resting
+from multiproxy.supervisor.verdict import ALIVE_S, Sight, Standing, interval_s, judge
 
-INTERVAL_UP_S = 5.0
-INTERVAL_NOT_UP_S = 2.0
 TIMEOUT_S = 5.0  # for each of the three questions
 LEAST_PAUSE_S = 0.2  # between two probes, however many failures workers report
 STILL_DOWN_FIRST_S = 60.0  # then twice as long each time
@@ -51,6 +50,8 @@ class Probe:
         self._tls = ssl.create_default_context() if url.scheme == "https" else None
         self._wake = asyncio.Event()
         self._failures = board.load.failures(row.index)
+        self._was_down = False
+        self.resting = Resting(board, row.index, row.id, log)
         self._remind_s = STILL_DOWN_FIRST_S
         self._last = (0, 0)  # when the last probe ended, and its microseconds
 
@@ -59,13 +60,12 @@ class Probe:
         while True:
             await self.probe()
             self._wake.clear()
-            is_up = self.standing.state is BackendState.UP
-            interval = INTERVAL_UP_S if is_up else INTERVAL_NOT_UP_S
             # Spread, so that many backends are not asked in one instant.
-            await self._pause(interval * random.uniform(0.9, 1.0))
+            await self._pause(interval_s(self.standing) * random.uniform(0.8, 1.0))
 
     def tick(self) -> None:
-        """Ask at once when a worker reported a failure since the last look."""
+        """Ask at once when a worker reported a failure since the last look, or let it rest."""
+        self.resting.tick(self._clock_ns())
         failures = self._board.load.failures(self.row.index)
         if failures != self._failures:
             self._failures = failures
@@ -134,6 +134,9 @@ class Probe:
         self.since_ns = now
         self._remind_s = STILL_DOWN_FIRST_S
         state, name = self.standing.state, self.row.id
+        if state in _ADMITTING and self._was_down:
+            self.resting.restarted(now)
+        self._was_down = state is BackendState.DOWN or (self._was_down and state not in _ADMITTING)
         if state is BackendState.DOWN:
             self._log.warning(f"{name} is down: {self.standing.reason}")
         elif state is BackendState.UP and before.state is BackendState.DOWN:

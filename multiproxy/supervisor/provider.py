@@ -30,6 +30,7 @@ _STATES: Mapping[BackendState, views.BackendState] = {
     BackendState.DOWN: views.BackendState.DOWN,
     BackendState.DRAINING: views.BackendState.DRAINING,
 }
+_ADMITTING = (views.BackendState.UP, views.BackendState.SLEEPING)
 _KINDS: Mapping[Level, str] = {Level.INFO: "ok", Level.WARNING: "warn", Level.ERROR: "err"}
 USAGE_REFRESH_S = 5.0  # a month of hours is some ten thousand sums
 MOST_USAGES = 32  # different questions that are answered from memory
@@ -137,11 +138,17 @@ class Provider:
         checked = numbers.checked_ns > 0
         # Stamps are monotonic; a page wants the time of day.
         epoch = time.time() - time.monotonic()
+        state, since_ns = _STATES[numbers.state], probe.since_ns
+        reason = probe.standing.reason
+        # When most of them rest, workers ask them all the same.
+        if probe.resting.is_resting and not self._watch.is_panic and state in _ADMITTING:
+            state, since_ns = views.BackendState.DOWN, probe.resting.since_ns
+            reason = probe.resting.reason(time.monotonic_ns())
         return views.BackendView(
             id=row.id,
             address=f"{probe.url.host}:{probe.url.port}",
-            state=_STATES[numbers.state] if is_current else views.BackendState.DRAINING,
-            since=epoch + probe.since_ns / 1e9,
+            state=state if is_current else views.BackendState.DRAINING,
+            since=epoch + since_ns / 1e9,
             models=tuple(model["id"] for model in probe.facts["models"]),
             slots_busy=self._board.load.in_flight(row.index),
             slots_total=numbers.slots or None,
@@ -149,7 +156,7 @@ class Provider:
             last_check_at=epoch + numbers.checked_ns / 1e9 if checked else None,
             last_check_s=numbers.check_us / 1e6 if checked else None,
             checks_failed=probe.failed,
-            reason=probe.standing.reason,
+            reason=reason,
             detail=probe.facts["build"],
             held=row.held,
             leaves=not is_current,

@@ -7,6 +7,10 @@ from multiproxy.supervisor.facts import is_sleeping, parse
 from multiproxy.supervisor.probe_http import Answer, ProbeFailed
 
 MISSES = 3  # probes without an answer before a backend that was alive is down
+INTERVAL_UP_S = 5.0
+INTERVAL_NOT_UP_S = 2.0
+LONGEST_INTERVAL_S = 10.0  # of a backend that has been silent for long
+SLOWDOWN = 1.5
 ALIVE_S = 10.0  # an event this recent proves life: under load, probes may go unanswered
 
 
@@ -24,6 +28,14 @@ class Standing(NamedTuple):
     state: BackendState = BackendState.UNCHECKED
     reason: str = ""
     misses: int = 0
+
+
+def interval_s(standing: Standing) -> float:
+    """How long until the next probe: soon after a change, less often the longer it is down."""
+    if standing.state is BackendState.UP:
+        return INTERVAL_UP_S
+    late = min(max(0, standing.misses - MISSES), 10)
+    return min(INTERVAL_NOT_UP_S * SLOWDOWN**late, LONGEST_INTERVAL_S)
 
 
 def judge(sight: Sight, before: Standing, alive: bool) -> Standing:

@@ -18,6 +18,7 @@ class Watch:
         self._log = log
         self._probes: dict[int, Probe] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self.is_panic = False  # more than half of the backends rest
 
     def start(self, row: Row, url: Url) -> None:
         """Watch a row; one that is watched already only gets its new settings."""
@@ -35,11 +36,29 @@ class Watch:
             empty = BackendRow(BackendState.UNCHECKED, 0, 0, 0, 0, 0, 0, 0)
             self._board.backends.write(row.index, empty)
             self._board.backends.write_facts(row.index, b"")
+            self._board.backends.write_trust(row.index, 0, 0)
 
     def tick(self) -> None:
         """Have those probed at once of which a worker reported a failure."""
         for probe in self._probes.values():
             probe.tick()
+        resting = sum(probe.resting.is_resting for probe in self._probes.values())
+        if (2 * resting > len(self._probes)) is not self.is_panic:
+            self.is_panic = not self.is_panic
+            if self.is_panic:
+                self._log.warning(self.panic)
+            else:
+                self._log.info("most backends answer again")
+
+    @property
+    def panic(self) -> str:
+        """What is wrong with most of the backends, in words; empty when nothing is."""
+        if not self.is_panic:
+            return ""
+        return (
+            "connections to more than half of the backends keep failing: "
+            "requests go to them all the same"
+        )
 
     def get(self, index: int) -> Probe | None:
         return self._probes.get(index)

@@ -148,7 +148,7 @@ async def test_silence_is_forgiven_while_workers_see_events(board, probe, monkey
 
 
 async def test_a_failure_that_a_worker_reports_is_probed_at_once(board, monkeypatch):
-    monkeypatch.setattr(probes, "INTERVAL_UP_S", 3600.0)
+    monkeypatch.setattr(probes, "interval_s", lambda standing: 3600.0)
     monkeypatch.setattr(probes, "LEAST_PAUSE_S", 0.0)
     watch = Watch(board, Log())
     async with simulated(Settings()) as server:
@@ -187,3 +187,18 @@ async def test_a_row_that_is_no_longer_watched_is_clean_for_the_next_backend(boa
 )
 def test_a_span_is_told_for_people(seconds, text):
     assert span(seconds) == text
+
+
+async def test_a_backend_that_was_down_comes_back_slowly_and_a_new_one_does_not(board, probe):
+    async with simulated(Settings()) as server:
+        found = probe(server.port)
+        await found.probe()
+        assert board.backends.trust(7) == (0, 0)
+    found._clock_ns.now += SECOND
+    await found.probe()
+    assert board.backends.state(7) is BackendState.DOWN
+    async with simulated(Settings()) as server:
+        found.url = Url("http", "127.0.0.1", server.port)
+        found._clock_ns.now += SECOND
+        await found.probe()
+    assert board.backends.trust(7) == (0, found._clock_ns.now)

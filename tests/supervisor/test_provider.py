@@ -31,9 +31,17 @@ def house():
     stats = Stats(board, rows.name_of)
     rows.make_current(rows.assign([GPU_A, GPU_B], 1), 1)
     probes, log = {}, SimpleNamespace(events=[])
-    provider = Provider(board, rows, SimpleNamespace(get=probes.get), stats, log, lambda: None)
+    provider = Provider(
+        board, rows, SimpleNamespace(get=probes.get, is_panic=False), stats, log, lambda: None
+    )
     yield SimpleNamespace(
-        board=board, rows=rows, stats=stats, probes=probes, log=log, provider=provider
+        watch=provider._watch,
+        board=board,
+        rows=rows,
+        stats=stats,
+        probes=probes,
+        log=log,
+        provider=provider,
     )
     board.close()
 
@@ -44,6 +52,7 @@ def probe(url, *, since_s=5.0, reason=""):
         since_ns=time.monotonic_ns() - int(since_s * SECOND),
         facts={"models": [{"id": "qwen"}, {"id": "embed"}], "build": "b6500"},
         standing=SimpleNamespace(reason=reason),
+        resting=SimpleNamespace(is_resting=False),
         failed=0,
     )
 
@@ -75,6 +84,20 @@ def test_a_backend_has_the_numbers_of_its_row_and_the_words_of_its_probe(house):
     assert view.last_check_s == 0.0015
     assert time.time() - view.last_check_at == pytest.approx(2, abs=1)
     assert time.time() - view.since == pytest.approx(5, abs=1)
+
+
+def test_a_backend_that_rests_is_shown_as_down_with_its_reason_unless_most_do(house):
+    found = house.probes[0] = probe(GPU_A.url)
+    write(house, 0, BackendState.UP)
+    since_ns = time.monotonic_ns() - SECOND
+    found.resting = SimpleNamespace(
+        is_resting=True, since_ns=since_ns, reason=lambda now_ns: "its connections failed"
+    )
+    view = house.provider.backends()[0]
+    assert (view.state, view.reason) == ("down", "its connections failed")
+    assert time.time() - view.since == pytest.approx(1, abs=0.5)
+    house.watch.is_panic = True
+    assert house.provider.backends()[0].state == "up"
 
 
 def test_what_a_backend_did_not_tell_is_none(house):

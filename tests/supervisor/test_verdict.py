@@ -2,7 +2,7 @@ import pytest
 
 from multiproxy.scoreboard import BackendState
 from multiproxy.supervisor.probe_http import Answer, ProbeFailed
-from multiproxy.supervisor.verdict import MISSES, Sight, Standing, judge
+from multiproxy.supervisor.verdict import MISSES, Sight, Standing, interval_s, judge
 
 OK = Answer(200, b"llama.cpp", b'{"status":"ok"}')
 PROPS = Answer(200, b"llama.cpp", b'{"is_sleeping":false,"total_slots":4}')
@@ -94,3 +94,11 @@ def test_another_servers_locked_props_mean_nothing():
     denied = Answer(401, b"uvicorn", b"{}")
     assert state(Sight(ok, denied, ok)) is BackendState.UP
     assert state(Sight(ok, NOT_FOUND, denied)) is BackendState.DOWN
+
+
+def test_probes_come_less_often_the_longer_a_backend_is_down():
+    assert interval_s(Standing(BackendState.UP)) == 5.0
+    assert interval_s(Standing(BackendState.LOADING)) == 2.0
+    misses = (1, 3, 4, 5, 6, 7, 1_000_000)
+    intervals = [interval_s(Standing(BackendState.DOWN, "", number)) for number in misses]
+    assert intervals == [2.0, 2.0, 3.0, 4.5, 6.75, 10.0, 10.0]
