@@ -40,6 +40,7 @@ EXERCISED_BY: dict[str, str] = {
     # cli: parsers only, told from outside by what each command does
     "cli/running_commands.py": "cli/test_instance.py",
     # supervisor: the whole of it, with stand-in workers
+    "supervisor/metrics_now.py": "supervisor/test_metrics.py",
     "supervisor/rollout.py": "supervisor/test_main.py",
     "supervisor/simulated.py": "supervisor/test_main.py",
 }
