@@ -158,7 +158,7 @@
     }
   });
 
-  const GO = { o: "/", r: "/requests", b: "/backends", m: "/models", u: "/usage", c: "/config" };
+  const GO = { o: "/", r: "/requests", b: "/backends", y: "/try", m: "/models", u: "/usage", c: "/config" };
   let going = false;
 
   document.addEventListener("keydown", (event) => {

@@ -14,6 +14,7 @@ from multiproxy.supervisor.dashboard import (
     fleet,
     models,
     overview,
+    playground,
     request,
     requests,
     setup,
@@ -184,6 +185,13 @@ PAGES = (
             Fragment("config-clients", _same(setup.clients), once=True),
         ),
     ),
+    Page(
+        "playground",
+        "/try",
+        "Playground",
+        "play",
+        (*FRAME, Fragment("try-form", _same(playground.form), once=True)),
+    ),
 )
 BY_NAME = {page.name: page for page in PAGES}
 
@@ -201,7 +209,7 @@ class Moment:
         """Whether there is something to show at all."""
         return BY_NAME[look.page].exists(self.snapshot, look)
 
-    def page(self, look: Look, theme: str) -> str:
+    def page(self, look: Look, theme: str, extra: Mapping[str, object] | None = None) -> str:
         page = BY_NAME[look.page]
         return self._env.get_template(f"{page.name}.html").render(
             self._frame,
@@ -209,7 +217,8 @@ class Moment:
             look=look,
             query=dict(look.query),
             theme=theme,
-            html={f.name: self.fragment(f, look) for f in page.fragments},
+            html={f.name: self.fragment(f, look, extra) for f in page.fragments},
+            **(extra or {}),
         )
 
     def fragments(self, look: Look, fast_only: bool) -> dict[str, str]:
@@ -220,11 +229,12 @@ class Moment:
             if fragment.fast or not fast_only
         }
 
-    def fragment(self, fragment: Fragment, look: Look) -> str:
+    def fragment(
+        self, fragment: Fragment, look: Look, extra: Mapping[str, object] | None = None
+    ) -> str:
         template = self._env.get_template(f"fragments/{fragment.name}.html")
-        return template.render(
-            fragment.data(self.snapshot, look), zone=look.zone, token=self._frame.get("token", "")
-        )
+        data = {**fragment.data(self.snapshot, look), **(extra or {})}
+        return template.render(data, zone=look.zone, token=self._frame.get("token", ""))
 
 
 class Renderer:

@@ -18,6 +18,7 @@ from multiproxy.supervisor.dashboard.login import OPEN_PATHS, Login
 from multiproxy.supervisor.dashboard.login import PATH as LOGIN_PATH
 from multiproxy.supervisor.dashboard.messages import EventStream, Request, Response
 from multiproxy.supervisor.dashboard.pages import BY_NAME, PAGES, Fragment, Page, Renderer
+from multiproxy.supervisor.dashboard.playground import Playground, asked_of
 from multiproxy.supervisor.dashboard.static import StaticFiles
 from multiproxy.supervisor.dashboard.views import Provider
 from multiproxy.supervisor.prometheus import OPEN_METRICS, TEXT
@@ -65,6 +66,8 @@ class Routes:
         for kind in ("csv", "json"):
             self._get[f"/usage.{kind}"] = partial(self._export, kind)
         self._post: dict[str, Handler] = {"/theme": self._switch_theme}
+        self._playground = Playground(lambda: provider.health().api_url)
+        self._post |= {"/try": self._try, "/try/stream": self._try_stream}
         if actions is not None:
             self._post |= action_routes(actions, self._checked_form)
         self._by_id: dict[str, Handler] = {}  # path up to the id
@@ -205,6 +208,25 @@ class Routes:
     async def _readyz(self, request: Request) -> Response:
         ready = self._provider.health().ready
         return Response.text(200, "ready") if ready else Response.text(503, "not ready")
+
+    # -- playground --------------------------------------------------------------------------
+
+    async def _try(self, request: Request) -> Response:
+        """Without script: the page with the whole answer in it."""
+        form = self._checked_form(request)
+        pieces, outcome = await self._playground.whole(form)
+        page = next(page for page in PAGES if page.path == "/try")
+        extra = {
+            "asked": asked_of(form),
+            "thinking": "".join(piece.text for piece in pieces if piece.kind == "thinking"),
+            "answer": "".join(piece.text for piece in pieces if piece.kind == "text"),
+            "outcome": outcome,
+        }
+        moment = self._renderer.moment()
+        return Response(body=moment.page(_look(page, request), _theme(request), extra).encode())
+
+    async def _try_stream(self, request: Request) -> EventStream:
+        return self._playground.stream(self._checked_form(request))
 
     # -- actions -----------------------------------------------------------------------------
 
