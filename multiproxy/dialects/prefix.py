@@ -47,11 +47,11 @@ def prefix_of(
 ) -> Prefix:
     """Cut a request into blocks. ``header`` looks up a field by its lower-case name.
 
-    ``size`` is the body's length in bytes.
+    ``size`` is the body's length in bytes, 0 when it is not known.
     """
     system, turns = _parts(data)
     head = _head(system, data.get("tools"))
-    head_size = max(0, size - sum(map(len, turns)))
+    head_size = max(len(head), size - sum(map(len, turns)))
     return Prefix(_session(header, data), [head, *turns], head_size)
 
 

@@ -1,9 +1,27 @@
-"""Candidates with their load -> the backend that gets the request, or None to wait."""
+"""Candidates with their load -> the backend that gets the request, or None to wait.
+
+What counts is when the first token can come: how long until a slot is free, and how much of
+the prompt has to be read. Among backends where that makes no difference a conversation goes
+to its home, as long as that is not busier than the others, and everything else goes to the
+least loaded.
+"""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
+
+from multiproxy.routing.pace import Pace
+from multiproxy.routing.recall import Wish
+
+SAME_S = 0.03  # differences of the expected first token that nobody notices
+SAME_SHARE = 0.15  # nor of this share of it: speeds are measured, and vary
+# While a backend reads a prompt its other answers crawl: a second of reading costs each of them
+# this share of a second, which counts as much as the request's own.
+DISTURBED = 0.75
+LEAST_SHARE = 0.01  # of its weight; what gets nothing at all is not a candidate
+FEW = 16  # candidates that are all looked at; of more, some
+SAMPLE = 8  # of them by chance
 
 
 class Reason(IntEnum):
@@ -13,6 +31,9 @@ class Reason(IntEnum):
     ONLY_CANDIDATE = 1  # no other backend has the model
     ONLY_READY = 2  # the others that have it are down, draining, or failed this request
     LEAST_BUSY = 3
+    CACHED = 4  # it has read this prompt's beginning before
+    HOME = 5  # nobody has; new conversations with this beginning belong here
+    SPILLED = 6  # another one has it cached, and waiting for that would have taken longer
 
 
 class Candidate(NamedTuple):
@@ -20,12 +41,17 @@ class Candidate(NamedTuple):
 
     ``backend`` is its index, ``in_flight`` the requests all workers have there, ``slots``
     what it works on at once (0: no bound known), ``weight`` its share relative to others.
+    ``waiting`` is how many wait for this very backend; ``share`` (0 to 1) is how much of its
+    weight it deserves now: less while it recovers, or is far slower than its peers.
     """
 
     backend: int
     in_flight: int
     slots: int
-    weight: int = 1
+    weight: float = 1
+    pace: Pace | None = None
+    waiting: int = 0
+    share: float = 1.0
 
     @property
     def has_room(self) -> bool:
@@ -33,23 +59,184 @@ class Candidate(NamedTuple):
         return not self.slots or self.in_flight < self.slots
 
     @property
+    def capacity(self) -> float:
+        """What it can carry relative to the others."""
+        return (self.slots or 1) * self.weight * max(self.share, LEAST_SHARE)
+
+    @property
     def load(self) -> float:
         """Requests per slot and weight; comparable between candidates."""
-        return self.in_flight / ((self.slots or 1) * self.weight)
+        return self.in_flight / self.capacity
 
 
-def choose(candidates: Iterable[Candidate], chance: random.Random) -> int | None:
-    """Return the least loaded candidate with room, ties at random, or None."""
-    best: list[int] = []
-    lowest = 0.0
-    for candidate in candidates:
-        if not candidate.has_room:
+class Decision(NamedTuple):
+    """``backend`` is None when the request has to wait, or had better: then for ``wanted``.
+
+    ``is_full`` tells that nobody has room, so nobody else who waits needs to ask.
+    """
+
+    backend: int | None
+    reason: Reason = Reason.UNKNOWN
+    wanted: int | None = None
+    is_full: bool = False
+
+
+class Shares:
+    """How many requests each backend got where several were equally good.
+
+    Hashing alone would give some a few percent more for ever; whoever is ahead of its share
+    is passed over until the others have caught up.
+    """
+
+    _REMEMBERED = 100_000  # requests; then all counts are halved
+    _AHEAD = 1.01
+    _SLACK = 2.0
+
+    def __init__(self) -> None:
+        self._counts: dict[int, float] = {}
+        self._total = 0.0
+
+    def count(self, backend: int) -> None:
+        """Count a request that went to ``backend``."""
+        self._counts[backend] = self._counts.get(backend, 0.0) + 1
+        self._total += 1
+        if self._total > self._REMEMBERED:
+            self._total /= 2
+            for each in self._counts:
+                self._counts[each] /= 2
+
+    def of(self, candidate: Candidate) -> float:
+        """Return a candidate's count relative to what it can carry."""
+        return self._counts.get(candidate.backend, 0.0) / candidate.capacity
+
+    def bound(self, candidates: Iterable[Candidate]) -> Callable[[Candidate], bool]:
+        """Return the test whether a candidate may get one more."""
+        counted = capacity = 0.0
+        for each in candidates:
+            counted += self._counts.get(each.backend, 0.0)
+            capacity += each.capacity
+        mean = counted / capacity * self._AHEAD
+        return lambda each: (
+            self._counts.get(each.backend, 0.0) <= mean * each.capacity + self._SLACK
+        )
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    chance: random.Random,
+    wish: Wish | None = None,
+    homes: Sequence[int] = (),
+    shares: Shares | None = None,
+    *,
+    may_wait: bool = True,
+) -> Decision:
+    """Return where a request goes, ties at random.
+
+    ``homes`` is the conversation's rendezvous order; ``may_wait`` is False for one that has
+    waited long enough for its favourite.
+    """
+    open_ = [each for each in candidates if each.has_room]
+    matters = wish is not None and wish.is_worth_it
+    favourite = _favourite(candidates, wish) if matters and wish is not None else None
+    if not open_:
+        wanted = favourite.backend if favourite is not None else None
+        return Decision(None, wanted=wanted, is_full=True)
+    if not matters or wish is None:
+        return Decision(_fairest(open_, shares, chance), Reason.LEAST_BUSY)
+    costs = [_cost(each, wish) for each in open_]
+    best = min(costs)
+    if favourite is not None and not favourite.has_room and may_wait:
+        if _wait_s(favourite) + _cost(favourite, wish) + SAME_S < best:
+            return Decision(None, wanted=favourite.backend)
+    limit = max(best + SAME_S, best * (1 + SAME_SHARE))
+    same = [each for each, cost in zip(open_, costs, strict=True) if cost <= limit]
+    return _among_equals(same, open_, chance, wish, homes, shares, favourite)
+
+
+def _among_equals(
+    same: list[Candidate],
+    open_: list[Candidate],
+    chance: random.Random,
+    wish: Wish,
+    homes: Sequence[int],
+    shares: Shares | None,
+    favourite: Candidate | None,
+) -> Decision:
+    cached = max(same, key=lambda each: wish.cached.get(each.backend, 0.0))
+    if wish.cached.get(cached.backend, 0.0) > 0:
+        spilled = favourite is not None and not favourite.has_room
+        return Decision(cached.backend, Reason.SPILLED if spilled else Reason.CACHED)
+    reason = Reason.SPILLED if favourite is not None else Reason.LEAST_BUSY
+    by_index = {each.backend: each for each in same}
+    least = min(each.load for each in same)
+    may = shares.bound(open_) if shares is not None else None
+    for backend in homes:
+        home = by_index.get(backend)
+        if home is None or (home.in_flight - 1) / home.capacity > least:
             continue
-        load = candidate.load
-        if not best or load < lowest:
-            best, lowest = [candidate.backend], load
-        elif load == lowest:
-            best.append(candidate.backend)
-    if not best:
-        return None
-    return best[0] if len(best) == 1 else chance.choice(best)
+        if may is None or may(home):
+            return Decision(backend, Reason.HOME if reason is Reason.LEAST_BUSY else reason)
+    return Decision(_fairest(same, shares, chance), reason)
+
+
+def _fairest(candidates: list[Candidate], shares: Shares | None, chance: random.Random) -> int:
+    """The least loaded; among equals the one that got fewest so far."""
+    least = min(each.load for each in candidates)
+    idle = [each for each in candidates if each.load == least]
+    if len(idle) > 1 and shares is not None:
+        fewest = min(map(shares.of, idle))
+        idle = [each for each in idle if shares.of(each) == fewest]
+    return (idle[0] if len(idle) == 1 else chance.choice(idle)).backend
+
+
+def _favourite(candidates: Sequence[Candidate], wish: Wish) -> Candidate | None:
+    """The candidate that knows some of the prompt and can give its first token soonest.
+
+    Who only knows the head counts when half of all do. Many conversations have the same head:
+    they would all wait for the first few that read it, and the others would never learn it.
+    """
+    known = wish.known
+    first = 0 if 2 * len(known) >= wish.candidates else 1
+    found = [each for each in candidates if each.backend in known]
+    found = [each for each in found if known[each.backend].mark >= first]
+    return min(found, key=lambda each: _sooner(each, wish), default=None)
+
+
+def _sooner(candidate: Candidate, wish: Wish) -> float:
+    cost = _cost(candidate, wish)
+    return cost if candidate.has_room else cost + _wait_s(candidate)
+
+
+def _cost(candidate: Candidate, wish: Wish) -> float:
+    """Seconds until the first token at a candidate with room, others' delays included."""
+    backend, in_flight, slots, _, pace, _, share = candidate
+    if pace is None:
+        return 0.0
+    reading_s = (wish.tokens - wish.cached.get(backend, 0.0)) / pace.prefill_rate
+    others = min(in_flight, slots - 1) if slots else in_flight
+    return (reading_s * (1 + DISTURBED * others) + in_flight * pace.crowding_s) / max(
+        share, LEAST_SHARE
+    )
+
+
+def _wait_s(candidate: Candidate) -> float:
+    """Seconds until a full candidate has a free slot for one more."""
+    pace = candidate.pace
+    hold_s = pace.hold_s if pace is not None else 0.0
+    return hold_s * (candidate.waiting + 1) / (candidate.slots or 1)
+
+
+def shortlist(
+    candidates: Sequence[int], wish: Wish | None, homes: Sequence[int], chance: random.Random
+) -> Sequence[int]:
+    """Return the candidates worth a look: all of few; of many those that know the prompt,
+    its homes, and some by chance, of which the least loaded is nearly the least of all.
+    """
+    if len(candidates) <= FEW:
+        return candidates
+    found = dict.fromkeys(homes)
+    if wish is not None:
+        found.update(dict.fromkeys(wish.known))
+    while len(found) < SAMPLE + len(homes):
+        found[candidates[chance.randrange(len(candidates))]] = None
+    return list(found)

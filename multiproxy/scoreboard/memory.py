@@ -32,7 +32,7 @@ class Trace(NamedTuple):
 
 
 class Memory:
-    """``find`` and ``write`` cost about a microsecond, whatever is in the table."""
+    """``find`` and ``note`` cost about a microsecond, whatever is in the table."""
 
     def __init__(self, memory: "memoryview[int]") -> None:
         self._words = memory.cast("Q")
@@ -48,20 +48,22 @@ class Memory:
             if said ^ check == key and said
         ]
 
-    def write(self, key: int, trace: Trace) -> None:
-        """Note a trace, over the same backend's last one or the least recent of its bucket."""
+    def note(
+        self, key: int, backend: int, tokens: int, seen_s: float, is_exact: bool = False
+    ) -> None:
+        """Write a trace, over the same backend's last one or the least recent of its bucket."""
         at = key % self._buckets * 2 * WAYS
         words = self._words[at : at + 2 * WAYS].tolist()
         place, least = 0, _TICKS + 1
         for way in range(0, 2 * WAYS, 2):
             said = words[way]
-            if said ^ words[way + 1] == key and said & MAX_BACKEND == trace.backend:
+            if said ^ words[way + 1] == key and said & MAX_BACKEND == backend:
                 place = way
                 break
             ticks = said >> _TICKS_AT & _TICKS  # 0 of an empty place: the first to be taken
             if ticks < least:
                 least, place = ticks, way
-        said = _packed(trace)
+        said = _packed(backend, tokens, seen_s, is_exact)
         self._words[at + place] = said
         self._words[at + place + 1] = said ^ key
 
@@ -79,11 +81,11 @@ class Memory:
                 self._words[at + way + 1] = 0
 
 
-def _packed(trace: Trace) -> int:
-    tokens = min(max(trace.tokens, 1), MAX_TOKENS)  # never 0: that is an empty place
-    ticks = int(trace.seen_s * TICKS_PER_S) & _TICKS
-    said = ticks << _TICKS_AT | tokens << _TOKENS_AT | trace.backend
-    return said | _EXACT if trace.is_exact else said
+def _packed(backend: int, tokens: int, seen_s: float, is_exact: bool) -> int:
+    tokens = min(max(tokens, 1), MAX_TOKENS)  # never 0: that is an empty place
+    ticks = int(seen_s * TICKS_PER_S) & _TICKS
+    said = ticks << _TICKS_AT | tokens << _TOKENS_AT | backend
+    return said | _EXACT if is_exact else said
 
 
 def _trace(said: int) -> Trace:

@@ -164,14 +164,18 @@ class Exchange:
         if job.stream:  # it may have to be told something before there is an attempt
             self._translator = job.translator(None)
         self._downstream.fields = self._fields()
-        retries = self._worker.retries
+        retries, placer = self._worker.retries, self._worker.placer
         retries.admit(job.request)
+        wish = placer.wishes.of(endpoint, self._head, job.request, route)
+        priority = self._visit.principal.priority
         while len(tried) < self._worker.config.retry.attempts:
             self._account.enter(Phase.QUEUED)
             if pause_s:
                 await asyncio.sleep(pause_s)
             try:
-                lease = await self._worker.placer.place(route, tried)
+                lease = await placer.place(
+                    route, tried, wish, owner=self._owner, priority=priority
+                )
             except NoBackend:
                 if failure is None:
                     raise
@@ -179,6 +183,7 @@ class Exchange:
                 raise failure from None
             try:
                 await self._try(endpoint, work, route, lease)
+                lease.answered(self._translator.usage if self._translator else None)
                 return
             except ProxyError as error:
                 job, attempt = self._job or job, self._attempt
@@ -188,7 +193,8 @@ class Exchange:
                 if committed or not job.amend(error):
                     if committed or not isinstance(error, BackendError) or not error.retryable:
                         raise
-                    self._worker.placer.trusted.failed(lease.backend, error)
+                    placer.trusted.failed(lease.backend, error)
+                    placer.wishes.failed(lease)
                     tried.add(lease.backend)
                     failure, failed_in = error, self._account.live.phase
                     sent = self._attempt is not None and self._attempt.relay is not None

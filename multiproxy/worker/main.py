@@ -91,6 +91,7 @@ class Worker:
             self.backends.weights,
             queue_limit=config.limits.queue,
             queue_s=config.timeouts.queue,
+            names={position: id for id, position in extra["backends"].items()},
         )
         self.placer.slots = self.backends.slots
         self.retries = Retries(config.retry, board, index)

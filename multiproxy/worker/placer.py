@@ -6,37 +6,59 @@ on every path, so that no other choice is made from a stale number.
 """
 
 import asyncio
+import math
 import random
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from multiproxy.dialects.events import Usage
 from multiproxy.errors import NoBackend, Overloaded
-from multiproxy.routing.placement import Candidate, Reason, choose
-from multiproxy.routing.queue import Queue
+from multiproxy.routing.placement import Candidate, Decision, Reason, Shares, choose, shortlist
+from multiproxy.routing.queue import NORMAL, Queue
+from multiproxy.routing.recall import Wish
 from multiproxy.routing.table import Route
 from multiproxy.scoreboard import NO_CHOICE, BackendState, Choice, Scoreboard
 from multiproxy.worker.trust import Trusted
+from multiproxy.worker.wishes import NO_WISH, Wishes
 
 # Slots that other workers free are found by looking; our own wake the queue at once.
 POLL_S = 0.005
+LONGEST_RETRY_S = 600
+# Who waits for a cache waits at most this many times what the cache saves: guesses may be wrong.
+PATIENCE = 4.0
 _READY = (BackendState.UP, BackendState.SLEEPING)
 _COMING = (BackendState.UNCHECKED, BackendState.LOADING)
 
 
 class Lease:
-    """One request's place at one backend; given back exactly once."""
+    """One request's place at one backend; given back exactly once.
 
-    __slots__ = ("_placer", "backend", "choice")
+    ``began`` is monotonic; ``prefill_s`` is known once the answer told it.
+    """
 
-    def __init__(self, placer: "Placer", backend: int, choice: Choice = NO_CHOICE) -> None:
+    __slots__ = ("_placer", "backend", "began", "choice", "prefill_s", "wish")
+
+    def __init__(
+        self, placer: "Placer", backend: int, choice: Choice = NO_CHOICE, wish: Wish = NO_WISH
+    ) -> None:
         self._placer: Placer | None = placer
         self.backend = backend
         self.choice = choice  # why it is this one
+        self.wish = wish
+        self.began = time.monotonic()
+        self.prefill_s = 0.0
+
+    def answered(self, usage: Usage | None) -> None:
+        """The answer came to its end: learn from it."""
+        if self._placer is not None:
+            self._placer.wishes.answered(self, usage)
 
     def release(self) -> None:
         """Give the place back. Idempotent."""
         placer, self._placer = self._placer, None
         if placer is not None:
+            placer.wishes.ended(self)
             placer.release(self.backend)
 
 
@@ -44,7 +66,11 @@ class Lease:
 class _Ticket:
     route: Route
     tried: Collection[int]
+    wish: Wish
     future: "asyncio.Future[Lease]"
+    number: int = 0
+    wanted: int | None = None  # the backend whose cache it waits for
+    patient_until: float = 0.0  # from then on any free slot will do
 
 
 class Placer:
@@ -61,11 +87,15 @@ class Placer:
         *,
         queue_limit: int,
         queue_s: float,
+        names: Mapping[int, str] | None = None,
     ) -> None:
         self._board = board
         self._worker = worker
         self._weights = weights
         self.slots: dict[int, int] = {}
+        self.wishes = Wishes(board.memory, names or {}, weights)
+        self._shares = Shares()
+        self._wanted: dict[int, int] = {}  # backend -> how many wait for its cache
         self._queue: Queue[_Ticket] = Queue(queue_limit)
         self._queue_s = queue_s
         self._chance = random.Random()
@@ -77,47 +107,77 @@ class Placer:
         """How many requests wait for a slot."""
         return len(self._queue)
 
-    async def place(self, route: Route, tried: Collection[int]) -> Lease:
+    async def place(
+        self,
+        route: Route,
+        tried: Collection[int],
+        wish: Wish = NO_WISH,
+        *,
+        owner: str = "",
+        priority: int = NORMAL,
+    ) -> Lease:
         """Return a lease at one of the route's backends that is not in ``tried``.
+
+        ``owner`` and ``priority`` tell whose turn it is when requests have to wait.
 
         Raises:
             NoBackend: none of them can serve, and none is about to.
             Overloaded: the queue is full, or no slot became free in time.
         """
+        ticket = _Ticket(route, tried, wish, asyncio.get_running_loop().create_future())
         if not self._queue.waiting(route.model):  # nobody overtakes who waits
-            lease = self._try(route, tried)
-            if lease is not None:
+            lease = self._try(ticket)
+            if isinstance(lease, Lease):
                 return lease
         if not self._may_wait(route, tried):
             raise NoBackend(
                 f"No backend for the model '{route.model}' is available.", retry_after_s=2
             )
-        ticket = _Ticket(route, tried, asyncio.get_running_loop().create_future())
-        number = self._queue.join(route.model, ticket)
-        self._board.workers[self._worker].waiting = len(self._queue)
-        self._schedule_poll()
+        try:
+            ticket.number = self._queue.join(
+                route.model,
+                ticket,
+                owner=owner,
+                priority=priority,
+                retry_after_s=self._retry_after_s(route),
+            )
+            self._board.workers[self._worker].waiting = len(self._queue)
+            self._schedule_poll()
+            return await self._wait(ticket)
+        finally:
+            self._want(ticket, None)
+            self._queue.leave(route.model, ticket.number, served=_was_served(ticket))
+            self._board.workers[self._worker].waiting = len(self._queue)
+
+    async def _wait(self, ticket: _Ticket) -> Lease:
         try:
             async with asyncio.timeout(self._queue_s):
                 return await ticket.future
         except TimeoutError as error:
-            if ticket.future.done() and not ticket.future.cancelled():
+            if _was_served(ticket):
                 return ticket.future.result()
             raise Overloaded(
                 f"No slot became free within {self._queue_s:g} s; try again later.",
-                retry_after_s=5,
+                retry_after_s=self._retry_after_s(ticket.route),
             ) from error
         except asyncio.CancelledError:
             # The slot may have been given in the very turn in which the client left.
-            if (
-                ticket.future.done()
-                and not ticket.future.cancelled()
-                and not ticket.future.exception()
-            ):
+            if _was_served(ticket):
                 ticket.future.result().release()
             raise
-        finally:
-            self._queue.leave(route.model, number)
-            self._board.workers[self._worker].waiting = len(self._queue)
+
+    def predicted_wait_s(self, route: Route, position: int) -> float:
+        """Return about how long until ``position`` slots became free, after recent requests."""
+        rate = 0.0
+        for index in route.candidates:
+            if self._board.backends.state(index) in _READY:
+                rate += (self.slots.get(index, 0) or 1) / self.wishes.recall.pace(index).hold_s
+        return position / rate if rate else self._queue_s
+
+    def _retry_after_s(self, route: Route) -> int:
+        """When a client that finds no place had better come back: half the line is gone then."""
+        ahead = self._queue.waiting(route.model) / 2
+        return max(1, min(LONGEST_RETRY_S, math.ceil(self.predicted_wait_s(route, 1 + int(ahead)))))
 
     def release(self, backend: int) -> None:
         """Count a request as gone from its backend, and let the next one in."""
@@ -126,14 +186,15 @@ class Placer:
             self.wake()
 
     def wake(self) -> None:
-        """Give free slots to those who wait, first come first."""
+        """Give free slots to those who wait, in their order."""
         for line in self._queue.lines():
             for ticket in line:
                 if ticket.future.done():
                     continue
-                lease = self._try(ticket.route, ticket.tried)
-                if lease is not None:
+                lease = self._try(ticket)
+                if isinstance(lease, Lease):
                     ticket.future.set_result(lease)
+                    self._queue.leave(ticket.route.model, ticket.number, served=True)
                 elif not self._may_wait(ticket.route, ticket.tried):
                     ticket.future.set_exception(
                         NoBackend(
@@ -141,21 +202,61 @@ class Placer:
                             retry_after_s=2,
                         )
                     )
-                elif not ticket.tried:
+                elif lease.is_full and not ticket.tried:
                     break  # who waits behind it wants the same slots
 
-    def _try(self, route: Route, tried: Collection[int]) -> Lease | None:
+    def _try(self, ticket: _Ticket) -> Lease | Decision:
+        """Give a ticket a slot now, or tell why it has none."""
+        route, wish = ticket.route, ticket.wish
         ready = [
             index
             for index in route.candidates
-            if index not in tried and self._board.backends.state(index) in _READY
+            if index not in ticket.tried and self._board.backends.state(index) in _READY
         ]
-        candidates = [self._candidate(index) for index in self.trusted.of(ready)]
-        backend = choose(candidates, self._chance)
-        if backend is None:
-            return None
-        self._board.load.add(self._worker, backend, +1)
-        return Lease(self, backend, _why(backend, candidates, len(route.candidates)))
+        ready = list(self.trusted.of(ready))
+        self._want(ticket, None)
+        homes = self.wishes.homes(wish, route.candidates)
+        candidates, decision = self._decide(ready, ticket, homes)
+        if decision.backend is None:
+            self._want(ticket, decision.wanted)
+            return decision
+        self._board.load.add(self._worker, decision.backend, +1)
+        self._shares.count(decision.backend)
+        choice = _why(decision, candidates, len(ready), len(route.candidates))
+        lease = Lease(self, decision.backend, choice, wish)
+        self.wishes.placed(lease)
+        return lease
+
+    def _decide(
+        self, ready: list[int], ticket: _Ticket, homes: list[int]
+    ) -> tuple[list[Candidate], Decision]:
+        """Ask the rules, for many backends first with the few that are likely."""
+        wish = ticket.wish
+        for listed in (shortlist(ready, wish, homes, self._chance), ready):
+            candidates = [self._candidate(index) for index in listed]
+            decision = choose(
+                candidates,
+                self._chance,
+                wish,
+                homes,
+                self._shares,
+                may_wait=not ticket.patient_until or time.monotonic() < ticket.patient_until,
+            )
+            if not decision.is_full or len(listed) == len(ready):
+                break
+        return candidates, decision
+
+    def _want(self, ticket: _Ticket, backend: int | None) -> None:
+        """Note whose cache a ticket waits for, and for how long that is worth it."""
+        if ticket.wanted is not None:
+            self._wanted[ticket.wanted] -= 1
+        ticket.wanted = backend
+        if backend is not None:
+            self._wanted[backend] = self._wanted.get(backend, 0) + 1
+            if not ticket.patient_until:
+                saved = ticket.wish.cached.get(backend, 0.0)
+                worth_s = saved / self.wishes.recall.pace(backend).prefill_rate
+                ticket.patient_until = time.monotonic() + PATIENCE * worth_s
 
     def _candidate(self, index: int) -> Candidate:
         return Candidate(
@@ -163,6 +264,9 @@ class Placer:
             self._board.load.in_flight(index),
             self.slots.get(index, 0),
             self._weights.get(index, 1),
+            self.wishes.recall.pace(index),
+            self._wanted.get(index, 0),
+            self.trusted.share(index),
         )
 
     def _may_wait(self, route: Route, tried: Collection[int]) -> bool:
@@ -183,11 +287,15 @@ class Placer:
             self._schedule_poll()
 
 
-def _why(backend: int, ready: Sequence[Candidate], candidates: int) -> Choice:
-    """What to tell of a choice among ``ready``, of ``candidates`` that have the model."""
-    if len(ready) > 1:
-        reason = Reason.LEAST_BUSY
-    else:
+def _was_served(ticket: _Ticket) -> bool:
+    future = ticket.future
+    return future.done() and not future.cancelled() and future.exception() is None
+
+
+def _why(decision: Decision, seen: Sequence[Candidate], ready: int, candidates: int) -> Choice:
+    """What to tell of a decision among ``ready`` backends, of ``candidates`` with the model."""
+    reason = decision.reason
+    if ready == 1:
         reason = Reason.ONLY_READY if candidates > 1 else Reason.ONLY_CANDIDATE
-    chosen = next(each for each in ready if each.backend == backend)
-    return Choice(reason, chosen.in_flight, chosen.slots, len(ready), candidates)
+    chosen = next(each for each in seen if each.backend == decision.backend)
+    return Choice(reason, chosen.in_flight, chosen.slots, ready, candidates)

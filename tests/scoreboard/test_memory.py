@@ -20,7 +20,7 @@ def memory(buckets: int = 4) -> Memory:
 )
 def test_what_was_written_is_found(trace):
     table = memory()
-    table.write(KEY, trace)
+    table.note(KEY, *trace)
     assert table.find(KEY) == [trace]
     assert table.find(KEY + 1) == table.find(KEY + 4) == []
 
@@ -28,16 +28,16 @@ def test_what_was_written_is_found(trace):
 def test_one_prefix_may_be_at_several_backends_and_each_is_told_once():
     table = memory()
     for backend in (3, 5, 3):
-        table.write(KEY, Trace(backend, 10 + backend, 1.0))
-    table.write(KEY, Trace(5, 99, 2.0, True))
+        table.note(KEY, backend, 10 + backend, 1.0)
+    table.note(KEY, 5, 99, 2.0, True)
     assert sorted(table.find(KEY)) == [Trace(3, 13, 1.0), Trace(5, 99, 2.0, True)]
 
 
 def test_a_forgotten_trace_is_gone_and_its_neighbours_are_not():
     table = memory()
     for backend in (1, 2):
-        table.write(KEY, Trace(backend, 10, 1.0))
-    table.write(KEY + 4, Trace(1, 10, 1.0))  # the same bucket
+        table.note(KEY, backend, 10, 1.0)
+    table.note(KEY + 4, 1, 10, 1.0)  # the same bucket
     table.forget(KEY, 1)
     table.forget(KEY, 9)
     assert table.find(KEY) == [Trace(2, 10, 1.0)]
@@ -47,17 +47,17 @@ def test_a_forgotten_trace_is_gone_and_its_neighbours_are_not():
 def test_a_full_bucket_loses_what_was_seen_least_recently():
     table = memory(buckets=1)
     for number in range(WAYS):
-        table.write(number + 1, Trace(0, 10, 100.0 - number))
-    table.write(99, Trace(0, 10, 101.0))
+        table.note(number + 1, 0, 10, 100.0 - number)
+    table.note(99, 0, 10, 101.0)
     assert table.find(WAYS) == []  # seen at 93
     assert [len(table.find(key)) for key in (*range(1, WAYS), 99)] == [1] * WAYS
 
 
 def test_numbers_beyond_their_room_are_cut():
     table = memory()
-    table.write(KEY, Trace(1, MAX_TOKENS + 5, 1.0))
+    table.note(KEY, 1, MAX_TOKENS + 5, 1.0)
     assert table.find(KEY)[0].tokens == MAX_TOKENS
-    table.write(KEY, Trace(1, 0, 1.0))
+    table.note(KEY, 1, 0, 1.0)
     assert table.find(KEY)[0].tokens == 1
 
 
@@ -69,7 +69,7 @@ def test_two_writes_that_mix_are_no_trace():
         traces = [Trace(chance.randrange(4096), chance.randrange(1, 9999), 5.0) for _ in keys]
         tables = [memory(buckets=1) for _ in keys]
         for table, key, trace in zip(tables, keys, traces, strict=True):
-            table.write(key, trace)
+            table.note(key, *trace)
         tables[0]._words[0] = tables[1]._words[0]
         assert tables[0].find(keys[0]) == tables[0].find(keys[1]) == []
 
@@ -77,5 +77,5 @@ def test_two_writes_that_mix_are_no_trace():
 def test_all_processes_share_one():
     board = Scoreboard.create()
     other = Scoreboard.attach(board.fd)
-    board.memory.write(KEY, Trace(3, 77, 5.0))
+    board.memory.note(KEY, 3, 77, 5.0)
     assert other.memory.find(KEY) == [Trace(3, 77, 5.0)]
