@@ -86,6 +86,7 @@ class Contestant:
     command: list[str]
     log: Path
     version: str = ""
+    translates: bool = False  # Messages and Responses for a backend that speaks Chat
     process: subprocess.Popen[bytes] | None = None
 
     def start(self, core: int) -> None:
@@ -166,7 +167,8 @@ def multiproxy(backend: int, port: int, home: Path) -> Contestant:
     config.write_text(_MULTIPROXY.format(backend=backend, port=port, dashboard=port + 1000))
     command = [sys.executable, "-m", "multiproxy", "serve"]
     command += ["--config", str(config), "--workers", "1"]
-    return Contestant("multiproxy", f"127.0.0.1:{port}", command, home / "multiproxy.log")
+    log = home / "multiproxy.log"
+    return Contestant("multiproxy", f"127.0.0.1:{port}", command, log, translates=True)
 
 
 def foreign(name: str, command: str, address: str, home: Path) -> Contestant:

@@ -5,7 +5,9 @@ exactly one outcome, and the outcomes of a run add up to the requests sent.
 """
 
 import hashlib
+from abc import abstractmethod
 from enum import Enum
+from typing import Any
 
 import orjson
 
@@ -24,9 +26,9 @@ class Outcome(Enum):
 
 
 class StreamJudge:
-    """Checks one streamed chat answer against its plan.
+    """Checks one streamed answer against its plan; a subclass reads its dialect's events.
 
-    ``feed`` returns the latencies (microseconds from due to received) of the events that
+    ``feed`` returns the latencies (microseconds from due to received) of the tokens that
     were complete in this piece. ``why`` explains an outcome that is not OK.
     """
 
@@ -37,9 +39,9 @@ class StreamJudge:
         self._rest = b""
         self._sum = hashlib.sha256()
         self._sealed = False
-        self._finish: str | None = None
+        self._finished = False  # the event that says so was seen
         self._announced = False  # an error event was seen
-        self._done = False  # [DONE] was seen
+        self._done = False  # the stream's last event was seen
 
     def feed(self, body: bytes, now_us: int) -> list[int]:
         """Take decoded body bytes that arrived at ``now_us``."""
@@ -48,21 +50,19 @@ class StreamJudge:
         for event in events:
             if not event or event.startswith(b":"):
                 continue  # a comment keeps a connection warm and says nothing
-            if not event.startswith(b"data: "):
-                self._fail(f"a line that is not data: {event[:60]!r}")
-            elif self._done:
-                self._fail(f"an event after [DONE]: {event[:60]!r}")
+            if self._done:
+                self._fail(f"an event after the last: {event[:60]!r}")
             elif event == b"data: [DONE]":
                 self._done = True
             else:
-                self._take(event[6:], now_us, latencies)
+                self._take(event, now_us, latencies)
         return latencies
 
     def finish(self, whole: bool) -> Outcome:
         """The outcome, now that the answer ended; ``whole``: with its proper framing."""
         if self.why:
             return Outcome.WRONG
-        if self._announced and not self._done:
+        if self._announced and not self._finished:
             self.why = "error event"
             return Outcome.ERROR_AFTER if self.seen else Outcome.ERROR_BEFORE
         if not whole:
@@ -70,22 +70,29 @@ class StreamJudge:
             return Outcome.RESET
         if self._rest or self.seen != self.plan.events or not self._sealed:
             self._fail(f"a whole answer with {self.seen} of {self.plan.events} events")
-        elif self._finish != "stop" or not self._done:
-            self._fail(f"finish_reason {self._finish!r}, [DONE] {self._done}")
+        elif not self._finished or not self._done:
+            self._fail(f"finished {self._finished}, last event {self._done}")
         return Outcome.WRONG if self.why else Outcome.OK
 
-    def _take(self, data: bytes, now_us: int, latencies: list[int]) -> None:
+    @abstractmethod
+    def _read(self, name: str, event: dict[str, Any]) -> str | None:
+        """The text that an event adds; notes ends and errors. Any exception: not an event."""
+
+    def _take(self, event: bytes, now_us: int, latencies: list[int]) -> None:
+        name, data = "", event
+        if event.startswith(b"event: "):
+            line, _, data = event.partition(b"\n")
+            name = line[7:].decode("latin-1")
+        if not data.startswith(b"data: "):
+            self._fail(f"a line that is not data: {event[:60]!r}")
+            return
         try:
-            event = orjson.loads(data)
-            if "error" in event:
-                self._announced = True
-                return
-            for choice in event["choices"]:
-                self._finish = choice.get("finish_reason") or self._finish
-                if text := choice["delta"].get("content"):
-                    self._take_text(text, now_us, latencies)
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-            self._fail(f"not a chat chunk: {data[:80]!r}")
+            text = self._read(name, orjson.loads(data[6:]))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            self._fail(f"not an event of this dialect: {event[:80]!r}")
+            return
+        if text:
+            self._take_text(text, now_us, latencies)
 
     def _take_text(self, text: str, now_us: int, latencies: list[int]) -> None:
         token = read_token(text)
@@ -93,6 +100,8 @@ class StreamJudge:
             self._fail(f"text {text[:60]!r} instead of event {self.seen}")
         elif (token.run, token.request) != (self.plan.run, self.plan.request):
             self._fail(f"event of another stream: {text[:60]!r}")
+        elif self._sealed:
+            self._fail(f"text behind the seal: {text[:60]!r}")
         elif isinstance(token, Seal):
             self._sealed = token.digest == self._sum.hexdigest()
             if not self._sealed:
@@ -109,6 +118,22 @@ class StreamJudge:
 
     def _fail(self, why: str) -> None:
         self.why = self.why or why  # the first failure explains the rest
+
+
+class ChatJudge(StreamJudge):
+    """A stream of Chat chunks."""
+
+    def _read(self, name: str, event: dict[str, Any]) -> str | None:
+        if name:
+            raise ValueError("a Chat chunk has no name")
+        if "error" in event:
+            self._announced = True
+            return None
+        [choice] = event["choices"]
+        if choice.get("finish_reason") == "stop":
+            self._finished = True
+        text: str | None = choice["delta"].get("content")
+        return text
 
 
 def percentile(values: list[int], share: float) -> int:

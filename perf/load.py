@@ -15,6 +15,7 @@ import sys
 
 import uvloop
 
+from dialect_judges import DIALECTS
 from requesters import run_requests
 from streams import run_streams
 from tally import Load, Tally
@@ -42,6 +43,7 @@ def _arguments() -> Load:
     parser.add_argument("--url", required=True, help="host:port of the proxy")
     parser.add_argument("--run", default="hand")
     parser.add_argument("--streams", type=int, default=0)
+    parser.add_argument("--dialect", choices=DIALECTS, default="chat", help="of the streams")
     parser.add_argument("--connections", type=int, default=0, help="for small requests")
     parser.add_argument("--rate", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=5)
@@ -57,6 +59,7 @@ def _arguments() -> Load:
         args.rate,
         args.seconds,
         args.streams,
+        args.dialect,
         args.connections,
         args.size,
     )

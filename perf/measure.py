@@ -14,7 +14,9 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import contestants
@@ -30,13 +32,20 @@ from steady_state import (
     measure_streams,
 )
 
+Measure = Callable[[Contestant, Shape, Cores, str], Figures]
+
 _HERE = Path(__file__).resolve().parent
 _PORT = 18100  # the backend's; contestants get the ones behind it
 _NAMES = ["direct", "nginx", "haproxy", "multiproxy"]
 
 
 def run_rounds(
-    found: list[Contestant], shape: Shape, cores: Cores, rounds: int, strace: bool
+    found: list[Contestant],
+    shape: Shape,
+    cores: Cores,
+    rounds: int,
+    strace: bool,
+    dialects: list[str],
 ) -> dict[str, dict[str, list[Figures]]]:
     """All rounds: figures by kind of load, contestant and round. The order turns each round."""
     figures: dict[str, dict[str, list[Figures]]] = {}
@@ -44,7 +53,11 @@ def run_rounds(
         turn = number % len(found)
         for contestant in found[turn:] + found[:turn]:
             print(f"round {number + 1}: {contestant.name}", file=sys.stderr, flush=True)
-            kinds = {"stream": measure_streams, "request": measure_requests}
+            kinds: dict[str, Measure] = {"stream": measure_streams, "request": measure_requests}
+            if contestant.translates:
+                kinds |= {
+                    f"{each} stream": partial(measure_streams, dialect=each) for each in dialects
+                }
             if strace and contestant.command:
                 kinds |= {"stream calls": count_stream_calls, "request calls": count_request_calls}
             contestant.start(cores.proxy)
@@ -79,6 +92,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="50 streams for 3 s")
     parser.add_argument("--only", default=",".join(_NAMES), help="contestants, with commas")
+    parser.add_argument(
+        "--dialects", default="messages,responses", help="to be translated, with commas"
+    )
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--rate", type=int, default=50, help="events per second and stream")
     parser.add_argument("--connections", type=int, default=50, help="for small requests")
@@ -111,12 +127,14 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="perf-") as home:
             found = find_contestants(args, Path(home))
-            figures = run_rounds(found, shape, cores, args.rounds, args.strace)
+            dialects = [each for each in args.dialects.split(",") if each]
+            figures = run_rounds(found, shape, cores, args.rounds, args.strace, dialects)
     finally:
         backend.terminate()
         backend.wait()
     for kind, rounds in figures.items():
         print(f"\n{kind}\n{report.table(kind, rounds)}")
+    print("", *report.translation_costs(figures), sep="\n")
     if not args.no_store:
         run: dict[str, object] = {
             "commit": report.commit(),

@@ -46,6 +46,9 @@ def spread(values: list[float]) -> Spread:
     return Spread(statistics.median(values), min(values), max(values))
 
 
+# Kinds of load that are streams which have to be translated: a dialect, and "stream".
+TRANSLATED = ("messages stream", "responses stream")
+
 # kind of load -> columns: title, key, divisor, format
 _COLUMNS: dict[str, list[tuple[str, str, float, str]]] = {
     "stream": [
@@ -77,6 +80,7 @@ _COLUMNS: dict[str, list[tuple[str, str, float, str]]] = {
         ("p99 ms", "p99_us", 1000, ".2f"),
     ],
 }
+_COLUMNS |= {kind: _COLUMNS["stream"] for kind in TRANSLATED}
 
 
 def table(kind: str, rounds: dict[str, list[Figures]]) -> str:
@@ -100,6 +104,25 @@ def table(kind: str, rounds: dict[str, list[Figures]]) -> str:
         "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
         for line in lines
     )
+
+
+def translation_costs(figures: dict[str, dict[str, list[Figures]]]) -> list[str]:
+    """For each kind of translated stream one line: its CPU per event beside the relay's.
+
+    The ratio is taken within a round, where both had the same machine.
+    """
+    lines = []
+    for kind in TRANSLATED:
+        for name, translated in figures.get(kind, {}).items():
+            ratios = [
+                one["cpu_us"] / relayed["cpu_us"]
+                for one, relayed in zip(translated, figures["stream"][name], strict=True)
+                if one.get("cpu_us") and relayed.get("cpu_us")
+            ]
+            if ratios:
+                cell = _cell(ratios, ".2f", spreads=True)
+                lines.append(f"{name}: an event of {kind} costs {cell} x the relay of Chat")
+    return lines
 
 
 def _cell(values: list[float], shape: str, spreads: bool) -> str:

@@ -106,11 +106,13 @@ def _system_share(before: list[processes.Usage], after: list[processes.Usage]) -
     return system / max(1, user + system)
 
 
-def measure_streams(contestant: Contestant, shape: Shape, cores: Cores, run: str) -> Figures:
+def measure_streams(
+    contestant: Contestant, shape: Shape, cores: Cores, run: str, dialect: str = "chat"
+) -> Figures:
     """Many paced streams."""
     pids = processes.tree(contestant.process.pid) if contestant.process else []
     idle = processes.usage(pids).rss
-    load = LoadProcess(cores.others, _stream_arguments(contestant, shape, run))
+    load = LoadProcess(cores.others, _stream_arguments(contestant, shape, run, dialect))
     figures = measure(contestant, load, shape.seconds)
     if "rss_per_stream" in figures:
         figures["rss_per_stream"] = (figures["rss_per_stream"] - idle) / shape.streams
@@ -160,11 +162,13 @@ def _count_calls(contestant: Contestant, cores: Cores, arguments: list[str]) -> 
     }
 
 
-def _stream_arguments(contestant: Contestant, shape: Shape, run: str) -> list[str]:
+def _stream_arguments(
+    contestant: Contestant, shape: Shape, run: str, dialect: str = "chat"
+) -> list[str]:
     seconds = shape.seconds + _SETTLE_S + _MARGIN_S + shape.streams * 0.003  # they open in turn
     return [
         *("--url", contestant.address, "--run", run, "--seconds", str(seconds)),
-        *("--streams", str(shape.streams), "--rate", str(shape.rate)),
+        *("--streams", str(shape.streams), "--rate", str(shape.rate), "--dialect", dialect),
     ]
 
 

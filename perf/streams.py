@@ -1,11 +1,11 @@
-"""Many streamed chats at once, each judged piece by piece as it arrives."""
+"""Many streamed answers at once, each judged piece by piece as it arrives."""
 
 import asyncio
 from typing import cast
 
-import answers
+from dialect_judges import DIALECTS, Dialect
 from framing import AnswerReader, Place, WireError
-from judge import Outcome, StreamJudge
+from judge import Outcome
 from plan import Plan
 from tally import Load, Tally, flows, now_us, request_bytes
 
@@ -13,10 +13,11 @@ _OPEN_PAUSE_S = 0.002  # between two new streams: a real crowd does not arrive i
 
 
 class Stream(asyncio.Protocol):
-    """One streamed chat, judged piece by piece; ``ended`` resolves whatever happens."""
+    """One streamed answer, judged piece by piece; ``ended`` resolves whatever happens."""
 
-    def __init__(self, plan: Plan, host: str, tally: Tally) -> None:
-        self._judge = StreamJudge(plan)
+    def __init__(self, plan: Plan, dialect: Dialect, host: str, tally: Tally) -> None:
+        self._judge = dialect.judge(plan)
+        self._dialect = dialect
         self._reader = AnswerReader()
         self._tally = tally
         self._host = host
@@ -28,10 +29,9 @@ class Stream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        message = {"role": "user", "content": self._judge.plan.prompt()}
-        body = {"model": answers.MODEL, "stream": True, "messages": [message]}
+        body = self._dialect.body(self._judge.plan)
         self._sent_us = now_us()
-        self._transport.write(request_bytes(self._host, "/v1/chat/completions", body))
+        self._transport.write(request_bytes(self._host, self._dialect.path, body))
 
     def data_received(self, data: bytes) -> None:
         arrived_us = now_us()
@@ -85,7 +85,7 @@ async def run_streams(load: Load, tally: Tally) -> None:
     streams: list[Stream] = []
     for number in range(load.streams):
         plan = Plan(load.run, number, events, load.rate)
-        stream = Stream(plan, load.address, tally)
+        stream = Stream(plan, DIALECTS[load.dialect], load.address, tally)
         streams.append(stream)
         try:
             await loop.create_connection(lambda s=stream: s, load.host, load.port)  # type: ignore[misc]

@@ -18,6 +18,7 @@ class Load:
     rate: int
     seconds: float
     streams: int = 0
+    dialect: str = "chat"  # of the streams
     connections: int = 0
     size: int = 1024
     hang_s: float = 10.0  # past its planned end, a request without an end is a hang

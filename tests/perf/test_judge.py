@@ -4,7 +4,7 @@ import pytest
 
 import answers
 from framing import AnswerReader, Place, WireError
-from judge import Outcome, StreamJudge, percentile
+from judge import ChatJudge, Outcome, percentile
 from plan import Plan, find_plan
 
 PLAN = Plan("run", 7, events=5, rate=50)
@@ -20,7 +20,7 @@ def wire_answer(plan: Plan = PLAN) -> bytes:
 
 def judged(wire: bytes, plan: Plan = PLAN) -> tuple[Outcome, str]:
     """The outcome of an answer whose connection ended behind these bytes."""
-    judge, reader = StreamJudge(plan), AnswerReader()
+    judge, reader = ChatJudge(plan), AnswerReader()
     judge.feed(reader.feed(wire), now_us=0)
     return judge.finish(reader.place is Place.DONE), judge.why
 
@@ -42,7 +42,7 @@ def event(seq: int, plan: Plan = PLAN) -> bytes:
 def test_a_right_answer_is_ok_wherever_it_is_cut():
     wire = wire_answer()
     for cut in range(len(wire)):
-        judge, reader = StreamJudge(PLAN), AnswerReader()
+        judge, reader = ChatJudge(PLAN), AnswerReader()
         judge.feed(reader.feed(wire[:cut]), 0)
         judge.feed(reader.feed(wire[cut:]), 0)
         assert (judge.finish(reader.place is Place.DONE), judge.why) == (Outcome.OK, "")
@@ -57,10 +57,10 @@ def test_a_right_answer_is_ok_wherever_it_is_cut():
         (rechunked(event(2), event(2, PLAN._replace(request=8))), "event of another stream"),
         (rechunked(event(2), event(2, PLAN._replace(run="old"))), "event of another stream"),
         (rechunked(b"/7/2/2000", b"/7/2/2001"), "do not match their SHA-256"),
-        (rechunked(event(4), b"data: [DONE]\n\n"), "after [DONE]"),
-        (rechunked(b"data: [DONE]\n\n", b""), "[DONE] False"),
-        (rechunked(b'"finish_reason":"stop"', b'"finish_reason":null'), "finish_reason None"),
-        (rechunked(b'{"choices"', b'{"choices'), "not a chat chunk"),
+        (rechunked(event(4), b"data: [DONE]\n\n"), "after the last"),
+        (rechunked(b"data: [DONE]\n\n", b""), "last event False"),
+        (rechunked(b'"finish_reason":"stop"', b'"finish_reason":null'), "finished False"),
+        (rechunked(b'{"choices"', b'{"choices'), "not an event of this dialect"),
         (rechunked(b"data: [DONE]\n\n", b"data: [DONE]\n\ndata: {"), "whole answer"),
     ],
 )
@@ -85,7 +85,7 @@ def test_an_announced_cut_is_told_apart_from_a_silent_one():
 
 
 def test_latency_counts_from_the_moment_an_event_was_due():
-    judge, reader = StreamJudge(PLAN), AnswerReader()
+    judge, reader = ChatJudge(PLAN), AnswerReader()
     latencies = judge.feed(reader.feed(wire_answer()), now_us=2_004_000)
     assert latencies == [2_004_000, 2_003_000, 2_002_000, 2_001_000, 2_000_000]
 
