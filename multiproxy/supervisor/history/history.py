@@ -14,10 +14,12 @@ from multiproxy.supervisor.history import reader, schema
 from multiproxy.supervisor.history.desk import Desk
 from multiproxy.supervisor.history.store import Batch, HistoryUnusable, Loaded, Store
 from multiproxy.supervisor.log import Log
-from multiproxy.supervisor.rollups.recorder import Recorder
+from multiproxy.supervisor.rollups.recorder import Recorder, series_of
+from multiproxy.supervisor.rollups.totals import Counters
 
 T = TypeVar("T")
 
+HOUR_S = 3600
 WRITE_S = 1.0  # between two batches
 RETRY_S = 5.0  # after one that failed
 PRUNE_S = 600.0  # after everything old was deleted
@@ -65,6 +67,7 @@ class History:
         self._writer = Desk("history-writer")
         self._reader = Desk("history-reader")
         self._waiting: deque[FinishedView] = deque()
+        self._usage: dict[schema.Usage, Counters] = {}  # what is to be added on the disk
         self._is_loaded = False
         self._next_at = clock()
         self._prune_at = clock()
@@ -73,7 +76,10 @@ class History:
 
     def offer(self, exchanges: Iterable[FinishedView]) -> None:
         """Take over exchanges that have ended, in the order of their ends."""
-        self._waiting.extend(exchanges)
+        for x in exchanges:
+            self._waiting.append(x)
+            place = (int(x.ended_at // HOUR_S) * HOUR_S, *series_of(x), x.key)
+            self._usage.setdefault(place, Counters()).add(x)
         while len(self._waiting) > MOST_WAITING:
             self._waiting.popleft()
             self.dropped += 1
@@ -136,9 +142,10 @@ class History:
                 for level in recorder.stored_levels
                 for changed in level.take_changed()
             ],
-            [schema.usage_row(*changed) for changed in recorder.usage.take_changed()],
+            self._usage,
         )
         self._waiting.clear()
+        self._usage = {}
         wants_prune = self._clock() >= self._prune_at
         if self._batch or wants_prune:
             batch = self._batch
@@ -170,6 +177,8 @@ class History:
         self._next_at = self._clock() + RETRY_S
         self._waiting.extendleft(reversed(self._batch.requests))
         self.offer(())
+        for place, counters in self._batch.usage.items():
+            self._usage.setdefault(place, Counters()).merge(counters)
         self._batch = Batch()
         if self._is_loaded:
             self._touch_all()
@@ -179,7 +188,6 @@ class History:
         """Whatever sums are on the disk: the next batch has them all."""
         for level in self._recorder.stored_levels:
             level.touch_all()
-        self._recorder.usage.touch_all()
 
     def _report(self, reason: str) -> None:
         if reason != self.problem:

@@ -1,9 +1,10 @@
 """The tables of the history, their version, and how rows and values become each other.
 
 ``requests`` has one row per finished exchange: numbers and names, never a prompt or an answer.
-``sums`` and ``usage`` are the statistics' levels as they are in memory, one row per stretch of
-time and series. The index ``glance`` holds everything the Requests page can filter by, so that
-the rarest match costs a walk through the index and not through the table.
+``sums`` are the statistics' levels as they are in memory, one row per stretch of time and series;
+a newer row replaces an older one. ``usage`` grows: what each batch adds is added on the disk.
+The index ``glance`` holds everything the Requests page can filter by, so that the rarest match
+costs a walk through the index and not through the table.
 """
 
 import struct
@@ -20,6 +21,7 @@ from multiproxy.supervisor.rollups.totals import COUNTERS, Counters, Totals
 
 VERSION = 1  # PRAGMA user_version; raise it with every change below this line
 
+Usage: TypeAlias = tuple[int, str, str, str]  # hour (Unix time), model, backend, key
 Row: TypeAlias = tuple[Any, ...]
 
 # Columns of `requests` in the order of FinishedView's fields; `path` is the attempts as JSON.
@@ -105,5 +107,6 @@ def totals_of(row: Sequence[Any]) -> Totals:
     return totals
 
 
-def usage_row(start: int, series: Series, counters: Counters) -> Row:
-    return (start, *series, *counters_row(counters))
+def usage_row(place: Usage, counters: Counters) -> Row:
+    """What is to be added to a row of ``usage``."""
+    return (*place, *counters_row(counters))

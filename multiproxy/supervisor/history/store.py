@@ -5,6 +5,7 @@ sqlite3.Error, after which the store is closed and may be opened again.
 """
 
 import fcntl
+import itertools
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from multiproxy.supervisor.dashboard.views import FinishedView
+from multiproxy.supervisor.dashboard.views import USAGE_GROUPS, FinishedView
 from multiproxy.supervisor.history import schema
 from multiproxy.supervisor.rollups.level import Series
 from multiproxy.supervisor.rollups.recorder import KEPT
@@ -32,11 +33,11 @@ class HistoryUnusable(Exception):
 
 @dataclass(slots=True)
 class Batch:
-    """What has happened since the last one; ``sums`` and ``usage`` replace older rows."""
+    """What has happened since the last one; ``sums`` replace older rows, ``usage`` is added."""
 
     requests: list[FinishedView] = field(default_factory=list)
     sums: list[schema.Row] = field(default_factory=list)
-    usage: list[schema.Row] = field(default_factory=list)
+    usage: dict[schema.Usage, Counters] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.requests or self.sums or self.usage)
@@ -44,11 +45,12 @@ class Batch:
 
 @dataclass(slots=True)
 class Loaded:
-    """The past: ``requests`` oldest first, sums as (step, start, series, totals)."""
+    """The past: ``requests`` oldest first, sums as (step, start, series, totals),
+    usage as (group, hour, name, counters)."""
 
     requests: list[FinishedView]
     sums: list[tuple[int, int, Series, Totals]]
-    usage: list[tuple[int, Series, Counters]]
+    usage: list[tuple[str, int, str, Counters]]
 
 
 class Store:
@@ -114,11 +116,10 @@ class Store:
         )
         requests = [schema.view_of(row) for row in newest]
         sums = database.execute("SELECT * FROM sums WHERE start >= ?", (now - SUMS_KEPT_S,))
-        usage = database.execute("SELECT * FROM usage WHERE start >= ?", (now - LOADED_USAGE_S,))
         return Loaded(
             requests[::-1],
             [(step, start, (m, b), schema.totals_of(rest)) for step, start, m, b, *rest in sums],
-            [(start, (m, b, k), schema.counters_of(rest)) for start, m, b, k, *rest in usage],
+            [row for group in USAGE_GROUPS for row in _usage_by(database, group, now)],
         )
 
     def write(self, batch: Batch) -> None:
@@ -126,7 +127,9 @@ class Store:
         with self._transaction() as database:
             _insert(database, "OR IGNORE", "requests", map(schema.row_of, batch.requests))
             _insert(database, "OR REPLACE", "sums", batch.sums)
-            _insert(database, "OR REPLACE", "usage", batch.usage)
+            database.executemany(
+                _ADD_USAGE, itertools.starmap(schema.usage_row, batch.usage.items())
+            )
 
     def prune(self, now: float, keep_s: float) -> int:
         """Delete a portion of what is too old or too much; how many requests that were."""
@@ -194,8 +197,24 @@ def _insert(
 _WIDTHS = {
     "requests": len(schema.COLUMNS),
     "sums": 4 + len(COUNTERS) + 2,
-    "usage": 4 + len(COUNTERS),
 }
+_ADD_USAGE = (
+    f"INSERT INTO usage VALUES ({', '.join('?' * (4 + len(COUNTERS)))}) ON CONFLICT DO UPDATE SET "
+    + ", ".join(f"{name} = {name} + excluded.{name}" for name in COUNTERS)
+)
+
+
+def _usage_by(
+    database: sqlite3.Connection, group: str, now: float
+) -> Iterator[tuple[str, int, str, Counters]]:
+    """Added up by one of the three names: a page shows one at a time."""
+    sums = ", ".join(f"sum({name})" for name in COUNTERS)
+    rows = database.execute(
+        f"SELECT start, {group}, {sums} FROM usage WHERE start >= ? GROUP BY start, {group}",
+        (now - LOADED_USAGE_S,),
+    )
+    for start, name, *counters in rows:
+        yield group, start, name, schema.counters_of(counters)
 
 
 def _locked(path: Path) -> int:

@@ -78,11 +78,12 @@ class Level(Generic[S]):
         self._changed = {(start, series) for start, sums in self._sums.items() for series in sums}
 
     def put_under(self, start: int, series: Series, past: S) -> None:
-        """Add a sum from before; only what has changed since then counts as changed."""
-        was_changed = (start, series) in self._changed
-        self.sum(start, series).merge(past)
-        if not was_changed:
-            self._changed.discard((start, series))
+        """Add a sum from before, which is the level's from now on; it does not count as changed."""
+        sums = self._sums.setdefault(start, {})
+        if series in sums:
+            sums[series].merge(past)
+        else:
+            sums[series] = past
 
     def _trim(self) -> None:
         oldest = max(self._sums) - (self.kept - 1) * self.step

@@ -42,7 +42,7 @@ class Recorder:
             name: Level(step, WINDOWS[name].span_s // step + 1, Totals)
             for name, step in _LEVEL_STEPS.items()
         }
-        self.usage: Level[Counters] = Level(3600, USAGE_HOURS, Counters)
+        self.usage = {name: Level(3600, USAGE_HOURS, Counters) for name in USAGE_GROUPS}
         self._output: dict[str, dict[str, Track]] = {name: {} for name in _FINE}
         self._prompt = Track(1, PULSE_S)
         self._ended = Track(1, PULSE_S)
@@ -53,7 +53,8 @@ class Recorder:
         series = series_of(x)
         for level in self.levels.values():
             level.add(series, x.ended_at, x)
-        self.usage.add((*series, x.key), x.ended_at, x)
+        for group, name in zip(USAGE_GROUPS, (*series, x.key), strict=True):
+            self.usage[group].add((name,), x.ended_at, x)
         self.remember(x)
 
     def remember(self, x: FinishedView) -> None:
@@ -84,12 +85,13 @@ class Recorder:
         self,
         finished: Sequence[FinishedView],
         sums: Iterable[tuple[int, int, Series, Totals]],
-        usage: Iterable[tuple[int, Series, Counters]],
+        usage: Iterable[tuple[str, int, str, Counters]],
         now: float,
     ) -> None:
         """Put the past under what has been recorded since the start.
 
-        ``finished`` is oldest first; ``sums`` are (step, start, series, totals).
+        ``finished`` is oldest first; ``sums`` are (step, start, series, totals), ``usage`` (group,
+        hour, name, counters).
         """
         since_start = list(self.finished)
         self.finished.clear()
@@ -105,8 +107,8 @@ class Recorder:
         for step, start, series, totals in sums:
             if step in by_step:
                 by_step[step].put_under(start, series, totals)
-        for start, series, counters in usage:
-            self.usage.put_under(start, series, counters)
+        for group, start, name, counters in usage:
+            self.usage[group].put_under(start, (name,), counters)
 
     def pulse(self, running: Sequence[RunningView], now: float) -> PulseView:
         """The last two minutes, with the tokens of running exchanges."""
@@ -139,16 +141,13 @@ class Recorder:
 
     def usage_by(self, group: str, since: float) -> list[UsageView]:
         """What each model, backend or key used per hour, oldest first."""
-        place = USAGE_GROUPS.index(group)
-        sums: dict[tuple[int, str], Counters] = {}
-        for start, series, counters in self.usage.since(self.usage.start_of(since)):
-            sums.setdefault((start, series[place]), Counters()).merge(counters)
+        level = self.usage[group]
         return [
             UsageView(
                 start, name, c.requests, c.failures, c.prompt_tokens, c.cached_tokens,
                 c.output_tokens, c.compute_s,
             )
-            for (start, name), c in sums.items()
+            for start, (name,), c in level.since(level.start_of(since))
         ]  # fmt: skip
 
     def _output_until(
@@ -178,7 +177,7 @@ class Recorder:
         return rates
 
 
-def series_of(x: FinishedView) -> Series:
+def series_of(x: FinishedView) -> tuple[str, str]:
     """(model, backend). A name that was asked for and never served is not a model."""
     return (x.model if x.backend or x.outcome.is_failure else "", x.backend)
 

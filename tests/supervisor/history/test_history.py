@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
@@ -44,10 +45,8 @@ class Place:
         self.history.offer(exchanges)
 
     def rows(self):
-        with sqlite3.connect(self.path) as database:
-            found = [row[0] for row in database.execute("SELECT id FROM requests ORDER BY id")]
-        database.close()
-        return found
+        with closing(sqlite3.connect(self.path)) as database:
+            return [row[0] for row in database.execute("SELECT id FROM requests ORDER BY id")]
 
 
 @pytest.fixture
@@ -91,12 +90,13 @@ def test_a_restart_forgets_nothing(start):
     for name in ("5m", "1h", "24h", "7d"):
         total = again.recorder.window(name, [], NOW).total
         assert (total.requests, total.output_tokens, total.streams) == (3, 25, 2)
-    [(_, series, used)] = again.recorder.usage.since(0)
-    assert (series[2], used.requests, used.output_tokens) == ("alice", 3, 25)
+    [used] = again.recorder.usage_by("key", 0)
+    assert (used.name, used.requests, used.output_tokens) == ("alice", 3, 25)
     again.history.close()
     third = start()
     third.turn()
     assert third.recorder.window("7d", [], NOW).total.requests == 3
+    assert [used.output_tokens for used in third.recorder.usage_by("model", 0)] == [25]
 
 
 def test_the_last_words_are_written_at_the_end(start):
@@ -129,6 +129,8 @@ def test_a_disk_that_fails_is_reported_once_and_costs_only_a_delay(start, monkey
     place.turn(0.1)
     assert place.rows() == ["a", "b", "c"]
     assert (place.history.problem, place.history.dropped) == ("", 0)
+    with closing(sqlite3.connect(place.path)) as database:
+        assert database.execute("SELECT sum(ok) FROM usage").fetchone() == (3,), "each once"
     assert place.said[1:] == ["the history is written again"]
 
 

@@ -37,14 +37,32 @@ def test_what_is_written_is_loaded_oldest_first(opened):
     batch = Batch(
         [finished("b", NOW - 1), finished("a", NOW - 2)],
         [schema.sums_row(300, start, ("m", "x"), totals_with(7))],
-        [schema.usage_row(start, ("m", "x", "alice"), Counters(ok=3, output_tokens=99))],
+        {(start, "m", "x", "alice"): Counters(ok=3, output_tokens=99)},
     )
     opened.write(batch)
     loaded = opened.load(NOW)
     assert loaded.requests == [finished("a", NOW - 2), finished("b", NOW - 1)]
     [(step, at, series, totals)] = loaded.sums
     assert (step, at, series, totals.counters.ok) == (300, start, ("m", "x"), 7)
-    assert loaded.usage == [(start, ("m", "x", "alice"), Counters(ok=3, output_tokens=99))]
+    used = Counters(ok=3, output_tokens=99)
+    assert loaded.usage == [
+        ("model", start, "m", used),
+        ("backend", start, "x", used),
+        ("key", start, "alice", used),
+    ]
+
+
+def test_usage_is_added_to_what_was_there_and_up_by_each_name(opened):
+    for _ in range(2):
+        usage = {
+            (0, "m", "x", "alice"): Counters(ok=1, output_tokens=10, compute_s=0.5),
+            (0, "m", "y", "bob"): Counters(timeout=1),
+        }
+        opened.write(Batch(usage=usage))
+    found = {(group, name): used for group, _, name, used in opened.load(0).usage}
+    assert found["key", "alice"] == Counters(ok=2, output_tokens=20, compute_s=1.0)
+    assert found["backend", "y"] == Counters(timeout=2)
+    assert found["model", "m"] == Counters(ok=2, timeout=2, output_tokens=20, compute_s=1.0)
 
 
 def test_a_batch_may_come_twice_and_sums_are_replaced(opened):
@@ -92,16 +110,14 @@ def test_sums_and_usage_have_an_age_of_their_own(opened):
             sums=[
                 schema.sums_row(3600, now - days * DAY, ("m", "x"), Totals()) for days in (1, 10)
             ],
-            usage=[
-                schema.usage_row(now - days * DAY, ("m", "x", ""), Counters())
-                for days in (1, 30, 100, 500)
-            ],
+            usage={(now - days * DAY, "m", "x", ""): Counters(ok=1) for days in (1, 30, 100, 500)},
         )
     )
     opened.prune(NOW, DAY)
     loaded = opened.load(NOW)
     assert [start for _, start, _, _ in loaded.sums] == [now - DAY]
-    assert [start for start, _, _ in loaded.usage] == [now - 30 * DAY, now - DAY]
+    hours = [start for group, start, _, _ in loaded.usage if group == "key"]
+    assert hours == [now - 30 * DAY, now - DAY]
     with sqlite3.connect(opened.path) as database:
         assert database.execute("SELECT count(*) FROM usage").fetchone() == (3,)
     database.close()

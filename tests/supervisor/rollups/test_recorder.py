@@ -64,8 +64,8 @@ def test_usage_is_added_up_by_model_backend_and_key():
     recorder = Recorder()
     for key in ("alice", "bob", "alice"):
         recorder.add(finished(key=key, output_tokens=10))
-    found = {series: c.output_tokens for _, series, c in recorder.usage.since(0)}
-    assert found == {
-        ("qwen3-32b-instruct", "gpu-a", "alice"): 20,
-        ("qwen3-32b-instruct", "gpu-a", "bob"): 10,
-    }
+    found = {u.name: (u.requests, u.output_tokens) for u in recorder.usage_by("key", NOW)}
+    assert found == {"alice": (2, 20), "bob": (1, 10)}
+    assert [u.name for u in recorder.usage_by("model", NOW)] == ["qwen3-32b-instruct"]
+    assert [u.requests for u in recorder.usage_by("backend", NOW)] == [3]
+    assert recorder.usage_by("backend", NOW + 7200) == []
