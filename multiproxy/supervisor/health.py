@@ -1,8 +1,11 @@
 """How MultiProxy itself is: for the dashboard, in sentences where something is wrong."""
 
+import re
 import time
 from collections.abc import Iterator
 
+from multiproxy.config import Config
+from multiproxy.config.show import as_yaml
 from multiproxy.scoreboard import WORKERS, Scoreboard, WorkerState
 from multiproxy.supervisor.dashboard.views import HealthView
 from multiproxy.supervisor.history.history import History
@@ -12,6 +15,8 @@ from multiproxy.supervisor.stats import Stats
 from multiproxy.supervisor.watch import Watch
 from multiproxy.supervisor.workers import Workers
 
+# Where settings come from is the command line's to tell: it has read the file.
+_DEFAULTS = re.compile(r" *# (?:default|derived)$", re.MULTILINE)
 STUCK_S = 10.0  # a worker whose loop did not turn for so long is worth a word
 
 
@@ -39,6 +44,7 @@ class Vitals:
         self._config_path = config_path
         self._api_url = api_url
         self._started_at = started_at
+        self._shown: tuple[Config, str] | None = None
         self._history = history
         self._watch = watch
 
@@ -55,9 +61,16 @@ class Vitals:
             loaded_at=current.loaded_at if current else None,
             reload_error=self._rollout.error,
             problems=tuple(self._problems()),
+            config_text=self._text_of(current.config) if current else "",
             history_path=str(self._history.path) if self._history else "",
             history_bytes=self._history.size if self._history else 0,
         )
+
+    def _text_of(self, config: Config) -> str:
+        """Asked for at every look, made once for each configuration."""
+        if self._shown is None or self._shown[0] is not config:
+            self._shown = config, _DEFAULTS.sub("", as_yaml(config, {}))
+        return self._shown[1]
 
     def _problems(self) -> Iterator[str]:
         rows = [self._board.workers[index] for index in range(WORKERS)]

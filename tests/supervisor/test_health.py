@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from multiproxy.config import Backend, Config, Dashboard, Url
 from multiproxy.scoreboard import Scoreboard, WorkerState
 from multiproxy.supervisor.health import STUCK_S, Vitals
 
@@ -47,9 +48,22 @@ def test_before_the_first_worker_serves_nothing_is_ready_and_nothing_is_wrong(ho
 
 def test_one_serving_worker_makes_it_ready(house):
     house.serving = 1
-    house.rollout.current = SimpleNamespace(loaded_at=1_000.0)
+    house.rollout.current = SimpleNamespace(loaded_at=1_000.0, config=Config())
     view = house.view()
     assert (view.ready, view.workers_serving, view.loaded_at) == (True, 1, 1_000.0)
+
+
+def test_what_is_in_use_is_shown_without_its_secrets(house):
+    backend = Backend("gpu-a", Url("http", "10.0.0.1", 80), api_key="sk-backend")
+    dashboard = Dashboard(password="open sesame")
+    config = Config(backends=(backend,), dashboard=dashboard)
+    house.rollout.current = SimpleNamespace(loaded_at=1.0, config=config)
+    text = house.view().config_text
+    assert "  - id: gpu-a\n" in text and "    url: http://10.0.0.1\n" in text
+    assert "api_key: '***'" in text and "password: '***'" in text
+    assert "sk-backend" not in text and "sesame" not in text
+    assert "# default" not in text
+    assert house.view().config_text is text
 
 
 def test_a_failed_reload_is_shown_until_one_succeeds(house):

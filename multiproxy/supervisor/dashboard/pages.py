@@ -183,6 +183,7 @@ PAGES = (
             Fragment("config-head", _same(setup.head)),
             Fragment("config-state", _same(setup.state)),
             Fragment("config-clients", _same(setup.clients), once=True),
+            Fragment("config-text", _same(setup.state)),
         ),
     ),
     Page(

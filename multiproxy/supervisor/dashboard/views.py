@@ -182,6 +182,7 @@ class HealthView:
     loaded_at: float | None = None  # when the config in use was loaded
     reload_error: str = ""  # first line of the last reload's errors; "" when it went well
     problems: tuple[str, ...] = ()
+    config_text: str = ""  # what is in use as YAML, secrets masked
     history_path: str = ""  # "" when nothing outlives a restart
     history_bytes: int = 0
 
