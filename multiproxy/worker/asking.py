@@ -3,7 +3,7 @@
 import asyncio
 
 from multiproxy._http.head import ResponseHead
-from multiproxy.errors import BackendProtocolError, BackendTimeout, ProxyError
+from multiproxy.errors import BackendDied, BackendProtocolError, BackendTimeout, ProxyError
 from multiproxy.worker.backends import Backend
 
 MAX_ANSWER = 4 << 20  # bytes; a tokenised prompt is long
@@ -40,23 +40,41 @@ class _Collected:
 async def ask(
     backend: Backend, path: bytes, body: bytes, request_id: str, timeout_s: float
 ) -> tuple[int, bytes]:
-    """POST ``body`` and return (status, whole answer).
+    """POST ``body`` and return (status, whole answer); again if a reused connection was dead.
 
     Raises:
         BackendError: no answer, or none within ``timeout_s``.
     """
     head = backend.heads.head(b"POST", path, len(body), request_id.encode(), b"application/json")
-    sink = _Collected()
     try:
         async with asyncio.timeout(timeout_s):
-            connection = await backend.pool.acquire()
-            try:
-                connection.send(head, body, sink)
-                await sink.done
-            except BaseException:
-                connection.abort()
-                raise
+            sink = await _asked(backend, head, body, fresh=False)
+            sink = sink or await _asked(backend, head, body, fresh=True)
     except TimeoutError as error:
         raise BackendTimeout("The backend did not answer in time.") from error
-    backend.pool.release(connection)
+    assert sink is not None  # a fresh connection is never a dead idle one
     return sink.status, b"".join(sink.parts)
+
+
+async def _asked(backend: Backend, head: bytes, body: bytes, *, fresh: bool) -> _Collected | None:
+    """Ask once; None when the connection had died while it was idle.
+
+    Raises:
+        BackendError: no answer.
+    """
+    sink = _Collected()
+    connection = await backend.pool.acquire(fresh=fresh)
+    reused = connection.uses > 0
+    try:
+        connection.send(head, body, sink)
+        await sink.done
+    except BackendDied:
+        connection.abort()
+        if reused and not connection.bytes_received:
+            return None
+        raise
+    except BaseException:
+        connection.abort()
+        raise
+    backend.pool.release(connection)
+    return sink

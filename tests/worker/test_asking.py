@@ -4,6 +4,7 @@ import orjson
 import pytest
 from worker.conftest import Staff
 
+from multiproxy._http.client import AnswerSink, BackendConnection
 from multiproxy.errors import (
     BackendDied,
     BackendProtocolError,
@@ -13,6 +14,7 @@ from multiproxy.errors import (
 from multiproxy.simulator import Fault, Server
 from multiproxy.worker import asking
 from multiproxy.worker.asking import ask
+from multiproxy.worker.backends import Backend
 
 PATH = b"/tokenize"
 BODY = b'{"content":"one two"}'
@@ -74,6 +76,47 @@ async def test_half_an_answer_is_none(staff: Staff, reset: bool):
     with pytest.raises(BackendDied):
         await ask(backend, PATH, BODY, "req_1", PATIENT_S)
     assert backend.pool.idle_count == 0
+
+
+def dying(backend: Backend, *said: bytes) -> BackendConnection:
+    """The idle connection, which will die with the next request after it ``said`` this."""
+    (idle,) = backend.pool._idle
+    send = idle.send
+
+    def send_and_die(head: bytes, body: bytes, sink: AnswerSink) -> None:
+        send(head, body, sink)
+        for piece in said:
+            idle.data_received(piece)
+        idle.connection_lost(None)
+
+    idle.send = send_and_die  # type: ignore[method-assign]
+    return idle
+
+
+async def test_an_idle_connection_that_was_dead_is_replaced_unseen(staff: Staff):
+    workplace, _ = await staff()
+    backend = workplace.worker.backends.by_index[0]
+    await ask(backend, PATH, BODY, "req_1", PATIENT_S)
+    dying(backend)
+    status, _ = await ask(backend, PATH, BODY, "req_1", PATIENT_S)
+    assert (status, backend.pool.opened, backend.pool.idle_count) == (200, 2, 1)
+
+
+async def test_one_that_had_begun_to_answer_was_not_dead(staff: Staff):
+    workplace, (server,) = await staff()
+    backend = workplace.worker.backends.by_index[0]
+    await ask(backend, PATH, BODY, "req_1", PATIENT_S)
+    dying(backend, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
+    with pytest.raises(BackendDied):
+        await ask(backend, PATH, BODY, "req_1", PATIENT_S)
+    assert (backend.pool.opened, backend.pool.idle_count) == (1, 0)
+
+
+async def test_a_new_connection_that_dies_is_a_failure(staff: Staff):
+    workplace, (server,) = await staff(faults=[Fault("cut", path="/tokenize")])
+    with pytest.raises(BackendDied):
+        await ask(workplace.worker.backends.by_index[0], PATH, BODY, "req_1", PATIENT_S)
+    assert server.facts.requests["POST /tokenize"] == 1
 
 
 async def test_a_backend_that_is_not_there_is_unreachable(staff: Staff):
