@@ -23,6 +23,7 @@ SAMPLING_EXTRAS = (
     "cache_prompt",
     "id_slot",
     "n_keep",
+    "ignore_eos",
     "samplers",
     "chat_template_kwargs",
     "reasoning_format",
@@ -51,6 +52,9 @@ def envelope(model: str, messages: list[dict[str, Any]], policy: Policy) -> dict
     }
     if policy.is_llama_cpp:
         body.update(_LLAMA_CPP_EXTRAS)
+        if messages and messages[-1]["role"] == "assistant":
+            # Continued by default as well, but some builds then begin by repeating the text.
+            body.update(continue_final_message=True, add_generation_prompt=False)
     return body
 
 

@@ -61,9 +61,6 @@ def translate(
             "The conversation must end with a user message."
         )
     chat = envelope(backend_model or model, arranged, policy)
-    if arranged[-1]["role"] == "assistant" and policy.is_llama_cpp:
-        # Continued by default as well, but some builds then begin by repeating the text.
-        chat |= {"continue_final_message": True, "add_generation_prompt": False}
     chat |= _sampling(fields, policy)
     chat |= chat_tool_choice(choice, offered, policy)
     _put_format(chat, fields)

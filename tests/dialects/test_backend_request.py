@@ -35,7 +35,16 @@ def test_a_llama_server_is_asked_for_progress_and_the_stop_reason() -> None:
 
 def test_llama_cpps_own_fields_pass_to_llama_cpp_only() -> None:
     members = {"min_p": 0.1, "dry_base": 2, "mirostat": 1, "seed": 7, "unknown": 1, "id_slot": None}
+    assert chat(ignore_eos=True)["ignore_eos"] is True
     body = chat(**members)
     assert (body["min_p"], body["dry_base"], body["mirostat"], body["seed"]) == (0.1, 2, 1, 7)
     assert "unknown" not in body and "id_slot" not in body
     assert "min_p" not in chat(STRICT, **members)
+
+
+def test_a_llama_server_is_told_to_go_on_with_the_assistants_words() -> None:
+    items = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "The answer is"}]
+    body = chat(input=items)
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+    for other in (chat(), chat(STRICT, input=items)):
+        assert "continue_final_message" not in other and "add_generation_prompt" not in other
