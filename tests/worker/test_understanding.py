@@ -106,6 +106,22 @@ async def test_a_compressed_request_is_served(staff: Staff):
     assert client.transport.written.startswith(b"HTTP/1.1 200 ")
 
 
+async def test_codings_are_a_list_on_one_line(staff: Staff):
+    workplace, _ = await staff()
+    body = gzip.compress(zlib.compress(orjson.dumps(CHAT | {"max_tokens": 2})))
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n"
+    for lines, status in (
+        (b"Content-Encoding: deflate, gzip\r\n", b"200"),
+        (b"Content-Encoding: deflate\r\nContent-Encoding: gzip\r\n", b"400"),
+        (b"Content-Encoding: br, gzip\r\n", b"415"),
+        (b"Content-Encoding: gzip, gzip, gzip\r\n", b"415"),
+    ):
+        client = workplace.client()
+        client.connection.data_received(head % len(body) + lines + b"\r\n" + body)
+        await workplace.settled()
+        assert client.transport.written.startswith(b"HTTP/1.1 %b " % status)
+
+
 # -- reading --------------------------------------------------------------------------------
 
 
