@@ -89,7 +89,7 @@ class Attempt:
             max_answer=self._max_answer,
             reads_all=self._reads_all,
             folds=self._folds,
-            on_commit=lambda: self._account.enter(Phase.DECODING),
+            on_begin=lambda: self._account.enter(Phase.DECODING),
         )
 
     async def _send(

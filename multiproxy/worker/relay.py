@@ -76,10 +76,11 @@ class Relay:
         max_answer: int,
         reads_all: bool,
         folds: bool,
-        on_commit: Callable[[], None],
+        on_begin: Callable[[], None],
     ) -> None:
         self.done: asyncio.Future[ProxyError | None] = asyncio.get_running_loop().create_future()
         self.head: ResponseHead | None = None
+        self.begun = False  # there is content, though a fold or hidden thinking keeps it back
         self.committed = False
         self._client = client
         self._connection = connection
@@ -88,7 +89,7 @@ class Relay:
         self._max_answer = max_answer
         self._reads_all = reads_all
         self._folds = folds
-        self._on_commit = on_commit
+        self._on_begin = on_begin
         self._streaming = False
         self._held = b""  # produced before the commit point
         self._parts: list[bytes] = []
@@ -163,12 +164,19 @@ class Relay:
 
     def _before_commit(self, out: bytes) -> None:
         self._held += out
+        if not self.begun and self._translator.events:
+            self._begin()
         if self._translator.started and self._translator.failure is None:
             self._commit(b"")
 
+    def _begin(self) -> None:
+        self.begun = True
+        self._on_begin()
+
     def _commit(self, more: bytes) -> None:
         self.committed = True
-        self._on_commit()
+        if not self.begun:
+            self._begin()
         held, self._held = self._held, b""
         self._downstream.write(self._translator.open() + held + more)
 

@@ -52,11 +52,11 @@ class Watch:
                 relay.finish()
         elif is_down and silent_s > SILENT_WHEN_DOWN_S:
             relay.fail(BackendDied("The backend stopped answering."))
-        elif relay.committed and silent_s > timeouts.idle:
+        elif relay.begun and silent_s > timeouts.idle:
             relay.fail(BackendTimeout(f"The backend sent nothing for {timeouts.idle:g} s."))
         elif (
             timeouts.first_event
-            and not relay.committed
+            and not relay.begun
             and now - self._attempt_began > timeouts.first_event
         ):
             relay.fail(

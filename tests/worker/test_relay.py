@@ -9,6 +9,7 @@ from recordings import chunks, recording, stream
 from worker.workplace import Answer
 
 from multiproxy._http.client import State
+from multiproxy.dialects.chat_fold import ChatFold
 from multiproxy.dialects.passthrough import Passthrough
 from multiproxy.errors import (
     BackendBusy,
@@ -34,35 +35,38 @@ class Line:
     """A client that waits, a backend that answers, and the relay between them."""
 
     @classmethod
-    async def open(cls, version: bytes = b"1.1", *, max_answer: int = 1000) -> "Line":
+    async def open(
+        cls, version: bytes = b"1.1", *, max_answer: int = 1000, folds: bool = False
+    ) -> "Line":
         line = cls()
         line.wire = Wire(answers=False)
         request = b"POST /x HTTP/%b\r\n%bContent-Length: 2\r\n\r\n{}" % (version, HOST)
         await line.wire.feed(request)
         line.downstream = Downstream(line.wire.connection)
         line.downstream.fields = b"X: 1\r\n"
-        line.commits = 0
-        line.begin(max_answer)
+        line.begins = 0
+        line.begin(max_answer, folds=folds)
         return line
 
-    def begin(self, max_answer: int = 1000) -> None:
+    def begin(self, max_answer: int = 1000, *, folds: bool = False) -> None:
         """A new attempt."""
         self.backend = connected()
-        self.translator = Passthrough("req_1", needs_role=True)
+        plain = Passthrough("req_1", needs_role=True)
+        self.translator = ChatFold("req_1") if folds else plain
         self.relay = Relay(
             self.wire.connection,
             self.backend,
             self.downstream,
             self.translator,
             max_answer=max_answer,
-            reads_all=False,
-            folds=False,
-            on_commit=self.on_commit,
+            reads_all=folds,
+            folds=folds,
+            on_begin=self.on_begin,
         )
         self.backend.send(b"", b"", self.relay)
 
-    def on_commit(self) -> None:
-        self.commits += 1
+    def on_begin(self) -> None:
+        self.begins += 1
 
     def say(self, *pieces: bytes) -> None:
         for piece in pieces:
@@ -84,13 +88,22 @@ class Line:
 async def test_a_stream_begins_with_its_first_content_and_what_came_before():
     line = await Line.open()
     line.say(SSE, framed(ROLE))
-    assert (line.out, line.relay.committed, line.commits) == (b"", False, 0)
+    assert (line.out, line.relay.committed, line.begins) == (b"", False, 0)
     line.say(framed(text("a")))
-    assert (line.relay.committed, line.commits) == (True, 1)
+    assert (line.relay.committed, line.begins) == (True, 1)
     assert line.answer.body == ROLE + text("a")
     assert b"\r\nX: 1\r\n" in line.answer.head + b"\r\n"
     line.say(framed(text("b")))
-    assert line.commits == 1
+    assert line.begins == 1
+
+
+async def test_a_folded_answer_has_begun_long_before_its_client_gets_anything():
+    line = await Line.open(folds=True)
+    line.say(SSE, framed(ROLE))
+    assert (line.begins, line.relay.begun) == (0, False)
+    line.say(framed(text("a")), framed(text("b")))
+    assert (line.begins, line.relay.begun, line.relay.committed) == (1, True, False)
+    assert line.out == b""
 
 
 async def test_a_chunk_behind_the_commit_point_is_forwarded_untouched():

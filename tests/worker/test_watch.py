@@ -1,6 +1,5 @@
 """Timers of an exchange, with times passed in."""
 
-
 from multiproxy.config import Timeouts
 from multiproxy.errors import BackendDied, BackendTimeout
 from multiproxy.worker.watch import FINISH_GRACE_S, SILENT_WHEN_DOWN_S, Watch
@@ -9,9 +8,9 @@ from multiproxy.worker.watch import FINISH_GRACE_S, SILENT_WHEN_DOWN_S, Watch
 class Attempt:
     """Stands in for a relay."""
 
-    def __init__(self, *, committed: bool = False, is_finished: bool = False) -> None:
+    def __init__(self, *, begun: bool = False, is_finished: bool = False) -> None:
         self.life: tuple[int, object] = (0, None)
-        self.committed = committed
+        self.begun = begun
         self.is_finished = is_finished
         self.ended: list[object] = []
 
@@ -44,7 +43,7 @@ def look(watch: Watch, attempt: Attempt, *times: float, is_down: bool = False) -
 
 
 def test_a_backend_that_goes_silent_amid_its_answer_is_given_up():
-    watch, attempt = Watch(Timeouts(idle=300), 0), Attempt(committed=True)
+    watch, attempt = Watch(Timeouts(idle=300), 0), Attempt(begun=True)
     assert look(watch, attempt, 0, 300) == []
     attempt.life = (1, None)
     assert look(watch, attempt, 301, 601) == []
@@ -56,7 +55,7 @@ def test_a_backend_that_reads_the_prompt_may_be_silent_for_ever():
 
 
 def test_progress_is_a_sign_of_life():
-    watch, attempt = Watch(Timeouts(idle=10), 0), Attempt(committed=True)
+    watch, attempt = Watch(Timeouts(idle=10), 0), Attempt(begun=True)
     for second in range(0, 100, 9):
         attempt.life = (0, second)
         assert look(watch, attempt, second) == []
@@ -67,7 +66,7 @@ def test_a_first_event_that_is_due_and_does_not_come_ends_the_attempt():
     watch.attempt_began(10)
     assert look(watch, attempt, 15) == []
     assert look(watch, attempt, 15.1) == [BackendTimeout]
-    assert look(watch, Attempt(committed=True), 16) == []
+    assert look(watch, Attempt(begun=True), 16) == []
 
 
 def test_a_silent_backend_that_refuses_connections_is_dead():
@@ -78,14 +77,14 @@ def test_a_silent_backend_that_refuses_connections_is_dead():
 
 
 def test_a_backend_that_is_down_but_talks_is_alive():
-    watch, attempt = Watch(Timeouts(), 0), Attempt(committed=True)
+    watch, attempt = Watch(Timeouts(), 0), Attempt(begun=True)
     for second in range(10):
         attempt.life = (second, None)
         assert look(watch, attempt, second, is_down=True) == []
 
 
 def test_a_finished_answer_has_a_grace_for_its_end():
-    watch, attempt = Watch(Timeouts(idle=1), 0), Attempt(committed=True, is_finished=True)
+    watch, attempt = Watch(Timeouts(idle=1), 0), Attempt(begun=True, is_finished=True)
     assert look(watch, attempt, 50, 50 + FINISH_GRACE_S, is_down=True) == []
     assert look(watch, attempt, 50.1 + FINISH_GRACE_S) == ["finished"]
 
@@ -98,14 +97,14 @@ def test_a_new_attempt_has_a_grace_of_its_own():
 
 
 def test_a_whole_answer_has_a_limit():
-    watch, attempt = Watch(Timeouts(stream=60, idle=1000), 0), Attempt(committed=True)
+    watch, attempt = Watch(Timeouts(stream=60, idle=1000), 0), Attempt(begun=True)
     watch.attempt_began(50)  # attempts before count as well
     assert look(watch, attempt, 60) == []
     assert look(watch, attempt, 60.1) == [BackendTimeout]
 
 
 def test_a_backend_that_is_not_read_is_not_silent():
-    watch, attempt = Watch(Timeouts(idle=5), 0), Attempt(committed=True)
+    watch, attempt = Watch(Timeouts(idle=5), 0), Attempt(begun=True)
     watch.paused(100)
     assert look(watch, attempt, 105) == []
     assert look(watch, attempt, 105.1) == [BackendTimeout]
