@@ -14,6 +14,7 @@ from multiproxy.routing.pace import Pace
 
 DEEPEST = 32  # marks looked up from the end: a turn rarely adds more messages
 LAST = 2  # marks noted from the end: clients change their last message after the fact
+ANYBODY = 4095  # a count is the same wherever the model is
 WORTH = 256  # tokens; to read fewer again is cheaper than to bind a request to a backend
 
 
@@ -54,7 +55,8 @@ class Wish:
 
     ``key`` names the conversation (0: none), ``tokens`` is about how long the prompt is.
     ``cached`` is how many of them each backend is expected to have, by index, and
-    ``candidates`` how many backends there are to choose from.
+    ``candidates`` how many backends there are to choose from. ``window_key`` is where the
+    engine's count of the prompt is to be noted (0: nowhere).
     """
 
     marks: Sequence[Mark] = ()
@@ -62,6 +64,7 @@ class Wish:
     known: dict[int, Known] = field(default_factory=dict)
     cached: dict[int, float] = field(default_factory=dict)
     candidates: int = 0
+    window_key: int = 0
 
     @property
     def key(self) -> int:
@@ -139,7 +142,11 @@ class Recall:
 
     def answered(self, wish: Wish, backend: int, prompt: int, cached: int, now: float) -> None:
         """The backend counted ``prompt`` tokens and had ``cached`` of them."""
-        if not wish.marks or prompt <= 0:
+        if prompt <= 0:
+            return
+        if wish.window_key:
+            self._table.note(wish.window_key, ANYBODY, prompt, now, True)
+        if not wish.marks:
             return
         self._learn_size(wish.marks[-1].size, prompt)
         if not wish.is_worth_it:

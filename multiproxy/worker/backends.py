@@ -14,7 +14,7 @@ from multiproxy._http.serializer import BackendHeads
 from multiproxy.config import Config, Url
 from multiproxy.dialects.count import TokenRatio
 from multiproxy.dialects.policy import Policy
-from multiproxy.routing.table import Reported, Table
+from multiproxy.routing.table import Reported, Route, Table
 from multiproxy.scoreboard import Scoreboard
 
 _SPACING_NS = int(OPEN_SPACING_S * 1e9)
@@ -53,6 +53,7 @@ class Backends:
         self.by_index: dict[int, Backend] = {}
         self.facts: dict[int, dict[str, Any]] = {}
         self.slots: dict[int, int] = {}
+        self._n_ctx: dict[int, int] = {}
         self._ratios: dict[str, TokenRatio] = {}  # by configured or reported names: bounded
         natives = (backend for backend in config.backends if backend.dialects == "native")
         self.native = frozenset(indices[backend.id] for backend in natives)
@@ -84,7 +85,9 @@ class Backends:
         self._version = version
         reports = {}
         for index in self.by_index:
-            self.slots[index] = self._board.backends.read(index).slots
+            row = self._board.backends.read(index)
+            self.slots[index] = row.slots
+            self._n_ctx[index] = row.n_ctx
             facts = self._board.backends.facts(index)
             if facts:
                 self.facts[index] = orjson.loads(facts)
@@ -100,6 +103,11 @@ class Backends:
     def folds(self, model: str) -> bool:
         """Whether whole Chat answers of a model are asked for as streams."""
         return model not in self._unfolded
+
+    def windows(self, route: Route) -> dict[int, int]:
+        """Return the tokens per slot of a route's backends, as far as they are known."""
+        known = self._n_ctx
+        return {index: known[index] for index in route.candidates if known.get(index)}
 
     def ratio(self, model: str) -> TokenRatio:
         """Return the bytes per token seen with a model."""

@@ -40,6 +40,14 @@ async def count(
     return counting.responses_count(tokens), fields
 
 
+async def exact(
+    worker: "Worker", work: Job | ByBackend, route: Route, request_id: str
+) -> int | None:
+    """Return how many tokens an engine counts in a request's prompt; None when none can."""
+    tokens, estimated = await _count(worker, work, route, request_id)
+    return None if estimated else tokens
+
+
 async def _count(
     worker: "Worker", work: Job | ByBackend, route: Route, request_id: str
 ) -> tuple[int, bytes]:

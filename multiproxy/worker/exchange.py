@@ -29,7 +29,7 @@ from multiproxy.errors import (
 )
 from multiproxy.routing.table import Route
 from multiproxy.scoreboard import Phase
-from multiproxy.worker import counting, endpoints, local, understanding
+from multiproxy.worker import counting, endpoints, fitting, local, understanding
 from multiproxy.worker.account import Account
 from multiproxy.worker.attempt import Attempt
 from multiproxy.worker.endpoints import Endpoint, Kind
@@ -167,6 +167,9 @@ class Exchange:
         retries, placer = self._worker.retries, self._worker.placer
         retries.admit(job.request)
         wish = placer.wishes.of(endpoint, self._head, job.request, route)
+        route, wish = await fitting.fit(
+            self._worker, endpoint, self._head, work, job.request, route, wish, self.request_id
+        )
         priority = self._visit.principal.priority
         while len(tried) < self._worker.config.retry.attempts:
             self._account.enter(Phase.QUEUED)

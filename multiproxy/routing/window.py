@@ -1,0 +1,80 @@
+"""Does a prompt fit a context window: proved by its bytes or by the last turn, or to be asked.
+
+No token is shorter than a byte, so a prompt of few bytes fits whatever they are; and what an
+engine counted for the beginning of a conversation is true for the next turn, so that only
+the new bytes have to be bounded. Asking an engine costs a round trip and is left for the rest.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple
+
+FIXED = 1024  # tokens that a template may put around a prompt: tool instructions, a default system
+PER_TURN = 16  # tokens that it may put around a message
+TOOLS = 3  # templates write tools anew, with blanks and \u escapes: up to so many times as long
+SEAM = 32  # tokens that a prefix may differ by when more follows it
+LIKELY = 2.0  # a prompt is not that many times longer than its bytes let expect
+
+
+class Verdict(Enum):
+    FITS = 1  # all windows
+    LIKELY = 2  # so likely that the engine may be the one to refuse it
+    ASK = 3
+
+
+class Prompt(NamedTuple):
+    """A prompt's ``size`` in bytes and ``turns``; ``tools`` are the bytes that may be tools.
+
+    An engine counted ``known_tokens`` for its first ``known_size`` bytes and ``known_turns``;
+    0 when none did.
+    """
+
+    size: int
+    turns: int
+    tools: int = 0
+    known_tokens: int = 0
+    known_size: int = 0
+    known_turns: int = 0
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the whole of it was counted."""
+        return self.known_tokens > 0 and self.known_turns == self.turns
+
+    @property
+    def most(self) -> int:
+        """The most tokens it can have."""
+        if self.known_tokens:
+            new = self.size - self.known_size + PER_TURN * (self.turns - self.known_turns)
+            return self.known_tokens + new + SEAM
+        return self.size + (TOOLS - 1) * self.tools + PER_TURN * self.turns + FIXED
+
+    def likely(self, bytes_per_token: float) -> int:
+        """More tokens than it will have, after what recent prompts had per byte."""
+        new = (self.size - self.known_size) / bytes_per_token * LIKELY
+        return self.known_tokens + int(new) + FIXED
+
+
+def surely_fits(size: int, window: int) -> bool:
+    """Whether a body of ``size`` bytes fits without a closer look."""
+    return TOOLS * size + FIXED < window
+
+
+def judge(prompt: Prompt, windows: Mapping[int, int], bytes_per_token: float) -> Verdict:
+    """Return what is known of a prompt before ``windows`` (tokens, by backend)."""
+    smallest, largest = min(windows.values()), max(windows.values())
+    if prompt.most < smallest:
+        return Verdict.FITS
+    if smallest == largest and not prompt.is_counted:
+        # One window everywhere: nothing can be chosen, only refused, and that the engine does.
+        if prompt.likely(bytes_per_token) < smallest:
+            return Verdict.LIKELY
+    return Verdict.ASK
+
+
+def too_small(tokens: int, windows: Mapping[int, int]) -> frozenset[int]:
+    """Return the backends whose window a prompt of ``tokens`` does not fit.
+
+    llama-server refuses a prompt that leaves no room for one token of an answer.
+    """
+    return frozenset(backend for backend, window in windows.items() if tokens >= window)

@@ -1,0 +1,95 @@
+"""Refuses a prompt that fits no backend's context before any is touched, and leaves out those
+whose window is too small.
+"""
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from multiproxy._http.head import RequestHead
+from multiproxy.dialects.jobs import Job
+from multiproxy.dialects.native_job import ByBackend
+from multiproxy.dialects.prefix import holds_media, prefix_of
+from multiproxy.dialects.request import Request
+from multiproxy.errors import ContextExceeded
+from multiproxy.routing.affinity import Mark, marks_of
+from multiproxy.routing.recall import ANYBODY, DEEPEST, Wish
+from multiproxy.routing.table import Route
+from multiproxy.routing.window import Prompt, Verdict, judge, surely_fits, too_small
+from multiproxy.worker import counting
+from multiproxy.worker.endpoints import Endpoint, Kind, Speech
+
+if TYPE_CHECKING:
+    from multiproxy.worker.main import Worker
+
+_COUNTABLE = (Speech.CHAT, Speech.MESSAGES, Speech.RESPONSES)
+_ELSEWHERE = ("previous_response_id", "conversation")  # the prompt is more than the body
+
+
+async def fit(
+    worker: "Worker",
+    endpoint: Endpoint,
+    head: RequestHead,
+    work: Job | ByBackend,
+    request: Request,
+    route: Route,
+    wish: Wish,
+    request_id: str,
+) -> tuple[Route, Wish]:
+    """Return the route to backends whose window fits, and the wish that remembers the count.
+
+    Raises:
+        ContextExceeded: there is none.
+    """
+    windows = worker.backends.windows(route)
+    if not windows or endpoint.kind is not Kind.GENERATE or endpoint.speech not in _COUNTABLE:
+        return route, wish
+    size = len(request.raw)
+    data = request.data
+    if size and surely_fits(size, min(windows.values())):
+        return route, wish
+    if any(data.get(name) for name in _ELSEWHERE):
+        return route, wish
+    prefix = prefix_of(head.get, data, size)
+    if holds_media(prefix):
+        return route, wish
+    marks = _salted(marks_of(b"", prefix.blocks, prefix.head_size), route.model)
+    recall = worker.placer.wishes.recall
+    prompt = _known(worker, marks, prefix.head_size if data.get("tools") else 0)
+    verdict = judge(prompt, windows, recall.bytes_per_token)
+    wish = replace(wish, window_key=marks[-1].key)
+    if verdict is not Verdict.ASK:
+        return route, wish
+    tokens: int | None = prompt.known_tokens
+    if not prompt.is_counted:
+        tokens = await counting.exact(worker, work, route, request_id)
+        if tokens is None:
+            return route, wish  # nobody can count: the engine will tell
+        worker.board.memory.note(marks[-1].key, ANYBODY, tokens, time.monotonic(), True)
+    assert tokens is not None
+    small = too_small(tokens, windows)
+    if len(small) == len(route.candidates):
+        param = "input" if endpoint.speech is Speech.RESPONSES else "messages"
+        raise ContextExceeded(tokens, max(windows.values()), param=param)
+    if small:
+        fits = tuple(index for index in route.candidates if index not in small)
+        route = replace(route, candidates=fits)
+    return route, wish
+
+
+def _salted(marks: list[Mark], model: str) -> list[Mark]:
+    """The marks for counts of one model's tokenizer, apart from those for placement."""
+    salt = crc32(model.encode()) * 0x9E3779B1 | 1
+    return [Mark(mark.key ^ salt or 1, mark.size) for mark in marks]
+
+
+def _known(worker: "Worker", marks: list[Mark], tools: int) -> Prompt:
+    """The prompt with what was counted of it before."""
+    turns = len(marks) - 1
+    size = marks[-1].size
+    for number in range(turns, max(0, turns - DEEPEST), -1):
+        for trace in worker.board.memory.find(marks[number].key):
+            if trace.is_exact and trace.backend == ANYBODY:
+                return Prompt(size, turns, tools, trace.tokens, marks[number].size, number)
+    return Prompt(size, turns, tools)

@@ -1,0 +1,113 @@
+"""Prompts before a context window: refused without a slot, in the client's own words."""
+
+import pytest
+from worker.conftest import Staff
+from worker.workplace import Workplace, row
+
+from multiproxy.routing.table import Route
+from multiproxy.simulator import Fault
+
+COUNT = "POST /v1/chat/completions/input_tokens"
+WINDOW = 2048
+PATHS = ("/v1/chat/completions", "/v1/messages", "/v1/responses")
+
+
+def narrow(workplace: Workplace, *windows: int) -> None:
+    for index, window in enumerate(windows):
+        workplace.board.backends.write(index, row()._replace(n_ctx=window))
+
+
+def asked(path: str, text: str, **more: object) -> dict[str, object]:
+    said = {"messages": [{"role": "user", "content": text}]}
+    if path == "/v1/responses":
+        said = {"input": text}  # type: ignore[dict-item]
+    return {"model": "demo", "max_tokens": 4, **said, **more}
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_what_fits_nowhere_is_refused_in_the_clients_words_and_touches_no_slot(
+    staff: Staff, path: str
+):
+    workplace, (server,) = await staff()
+    narrow(workplace, WINDOW)
+    answer = await workplace.client().ask(asked(path, "word " * 4000), path)
+    assert answer.status == 400
+    error = answer.json["error"]
+    if path == "/v1/messages":
+        assert error["type"] == "invalid_request_error"
+        assert error["message"].startswith("prompt is too long: ")
+        assert f" tokens > {WINDOW} maximum" in error["message"]
+    else:
+        assert error["code"] == "context_length_exceeded"
+        assert (error["n_ctx"], error["n_prompt_tokens"] > 4000) == (WINDOW, True)
+        assert error["param"] == ("input" if path == "/v1/responses" else "messages")
+    assert server.facts.requests[COUNT] == 1
+    assert server.facts.requests["POST /v1/chat/completions"] == 0
+    assert workplace.endings == [(400, "CR")]
+
+
+async def test_the_same_prompt_again_is_refused_without_another_question(staff: Staff):
+    workplace, (server,) = await staff()
+    narrow(workplace, WINDOW)
+    for _ in range(3):
+        answer = await workplace.client().ask(asked(PATHS[0], "word " * 4000))
+        assert answer.status == 400
+    assert server.facts.requests[COUNT] == 1
+
+
+async def test_what_surely_fits_is_not_counted(staff: Staff):
+    workplace, (server,) = await staff()
+    narrow(workplace, WINDOW)
+    assert (await workplace.client().ask(asked(PATHS[0], "word " * 20))).status == 200
+    assert server.facts.requests[COUNT] == 0
+
+
+async def test_the_next_turns_are_proved_by_the_last_ones_usage(staff: Staff):
+    workplace, (server,) = await staff()
+    narrow(workplace, WINDOW)
+    history = [{"role": "user", "content": "word " * 1100}]  # 5,500 bytes, some 1,400 tokens
+    for turn in range(4):
+        answer = await workplace.client().ask({"model": "demo", "messages": history})
+        assert answer.status == 200
+        history += [
+            {"role": "assistant", "content": "well"},
+            {"role": "user", "content": f"and {turn}"},
+        ]
+    assert server.facts.requests[COUNT] == 1
+
+
+async def test_a_backend_with_a_large_enough_window_is_chosen(staff: Staff):
+    workplace, servers = await staff(3)
+    narrow(workplace, 2048, 8000, 4096)
+    for _ in range(4):
+        answer = await workplace.client().ask(asked(PATHS[0], "word " * 4000))
+        assert answer.status == 200
+    assert {record.backend for record in workplace.records} == {1}
+    small = await workplace.client().ask(asked(PATHS[0], "hello"))
+    assert small.status == 200
+    assert sum(server.facts.requests[COUNT] for server in servers) == 1
+
+
+async def test_when_nobody_can_count_the_engine_is_the_judge(staff: Staff):
+    workplace, (server,) = await staff()
+    narrow(workplace, WINDOW)
+    missing = [COUNT.removeprefix("POST "), "/apply-template", "/tokenize"]
+    server.set_faults([Fault("status", path=path, status=404) for path in missing])
+    answer = await workplace.client().ask(asked(PATHS[0], "word " * 4000))
+    assert answer.status == 200
+    assert server.facts.requests["POST /v1/chat/completions"] == 1
+
+
+async def test_pictures_are_left_to_the_engine(staff: Staff):
+    workplace, (server,) = await staff()
+    narrow(workplace, WINDOW)
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9000}}
+    body = {"model": "demo", "messages": [{"role": "user", "content": [picture]}]}
+    await workplace.client().ask(body)
+    assert server.facts.requests[COUNT] == 0
+
+
+async def test_unknown_windows_refuse_nothing(staff: Staff):
+    workplace, _ = await staff()
+    assert workplace.worker.backends.windows(Route("demo", (0,))) == {}
+    assert (await workplace.client().ask(asked(PATHS[0], "word " * 4000))).status == 200
