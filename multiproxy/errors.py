@@ -396,5 +396,9 @@ class InternalError(ProxyError):
 # -- told to the operator, never to a client ---------------------------------------------------
 
 
+class BadCertificate(Exception):
+    """A certificate, its key or a list of authorities cannot be used."""
+
+
 class ScoreboardMismatch(Exception):
     """The shared memory is not one, or was made by another version of this program."""

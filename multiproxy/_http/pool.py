@@ -25,6 +25,7 @@ class Pool:
     """Connections of one worker to one backend.
 
     ``pace`` reserves the moment for one more connection and returns the seconds until then.
+    ``server_name`` is what a certificate must say, the host if it is None.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Pool:
         connect_timeout_s: float,
         pace: Callable[[], float],
         tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._connect_timeout_s = connect_timeout_s
         self._pace = pace
         self._tls = tls
+        self._server_name = (server_name or host) if tls is not None else None
         self._idle: list[BackendConnection] = []
         self.opened = 0
 
@@ -116,7 +119,7 @@ class Pool:
                     self._host,
                     self._port,
                     ssl=self._tls,
-                    server_hostname=self._host if self._tls is not None else None,
+                    server_hostname=self._server_name,
                 )
         except TimeoutError as error:
             raise BackendTimeout("The backend did not accept a connection in time.") from error

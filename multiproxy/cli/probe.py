@@ -1,12 +1,13 @@
 """``check --probe``: what each backend of a config says right now, as a table or as JSON."""
 
 import asyncio
-import ssl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from multiproxy._http.tls import backend_context
 from multiproxy.config import Backend, Config
+from multiproxy.errors import BadCertificate
 from multiproxy.scoreboard import BackendState
 from multiproxy.supervisor.log import printable
 from multiproxy.supervisor.look import facts_seen, look
@@ -48,8 +49,12 @@ def probe(config: Config, timeout_s: float = TIMEOUT_S) -> list[Finding]:
 async def _ask(backend: Backend, timeout_s: float) -> Finding:
     if backend.url is None:  # `serve` starts it
         return Finding(backend.id, SIMULATED)
-    tls = ssl.create_default_context() if backend.url.scheme == "https" else None
-    connection = ProbeConnection(backend.url, backend.api_key, tls)
+    try:
+        tls = backend_context(backend.tls, backend.url)
+    except BadCertificate as error:
+        return Finding(backend.id, BackendState.DOWN.name.lower(), str(error))
+    name = backend.tls.server_name if backend.tls else None
+    connection = ProbeConnection(backend.url, backend.api_key, tls, name)
     started = time.monotonic()
     try:
         sight = await look(connection, timeout_s)

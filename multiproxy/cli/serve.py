@@ -13,6 +13,7 @@ from multiproxy.cli.find_config import find, nothing_found
 from multiproxy.config import Config, ConfigError, Dashboard, Problem, exposures, load
 from multiproxy.config.model import MAX_WORKERS
 from multiproxy.config.units import Malformed, address
+from multiproxy.errors import BadCertificate
 
 OPTIONS = ("listen", "dashboard", "workers", "log_format")
 _OFF = ("off", "false", "none")
@@ -130,6 +131,9 @@ def run(
     except CannotListen as error:
         print(f"error: {error}", file=sys.stderr)
         return exit_codes.CANNOT_LISTEN
+    except BadCertificate as error:
+        print(f"error: {error}", file=sys.stderr)
+        return exit_codes.USAGE
     except KeyboardInterrupt:  # before the supervisor listened to signals
         return exit_codes.INTERRUPTED
     finally:

@@ -1,6 +1,6 @@
 """config.yaml -> frozen dataclasses: all settings, all defaults, all units, all mistakes."""
 
-from multiproxy.config.access import Key, Tls, digest, exposures
+from multiproxy.config.access import BackendTls, Key, Tls, digest, exposures
 from multiproxy.config.load import load, parse
 from multiproxy.config.model import (
     Address,
@@ -26,6 +26,7 @@ from multiproxy.config.translation import Translation
 __all__ = [
     "Address",
     "Backend",
+    "BackendTls",
     "Config",
     "ConfigError",
     "Dashboard",

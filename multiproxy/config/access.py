@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from multiproxy.config.setting import Grammar, about, setting
@@ -69,6 +70,36 @@ class Tls:
 
     cert: str = field(metadata=about("file with the certificate chain, PEM"))
     key: str = field(metadata=about("file with its private key, PEM, without a password"))
+
+
+@dataclass(frozen=True, slots=True)
+class BackendTls:
+    """How an https backend is believed."""
+
+    ca: str | None = setting(
+        None, "file with the authorities to trust, PEM; default: those of the system"
+    )
+    verify: bool = setting(
+        True, "check its certificate; false = encrypted, but anybody may be there"
+    )
+    server_name: str | None = setting(
+        None, "the name in its certificate; default: the host of its url"
+    )
+
+
+def with_folder(config: "Config", folder: Path) -> "Config":
+    """The config with every file of a certificate relative to the config's own folder."""
+
+    def place(path: str) -> str:
+        return str(folder / path)
+
+    tls = config.tls and replace(config.tls, cert=place(config.tls.cert), key=place(config.tls.key))
+    backends = []
+    for backend in config.backends:
+        if backend.tls is not None and backend.tls.ca is not None:
+            backend = replace(backend, tls=replace(backend.tls, ca=place(backend.tls.ca)))
+        backends.append(backend)
+    return replace(config, tls=tls, backends=tuple(backends))
 
 
 def digest(key: bytes) -> bytes:

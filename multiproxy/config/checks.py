@@ -82,6 +82,8 @@ def _check_backends(config: Config, report: Report) -> None:
     for index, backend in enumerate(config.backends):
         path = ("backends", index)
         _check_kind(backend, path, report)
+        if backend.tls is not None and (backend.url is None or backend.url.scheme != "https"):
+            report.blame((*path, "tls"), "only an https backend has TLS settings")
         if not backend.id:
             continue
         if backend.id in first:

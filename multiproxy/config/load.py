@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from multiproxy.config.access import hashed
+from multiproxy.config.access import hashed, with_folder
 from multiproxy.config.bind import Binder
 from multiproxy.config.checks import check, with_ids
 from multiproxy.config.interpolate import Interpolation, ReadFile
@@ -62,7 +62,8 @@ def load_with_lines(path: str | os.PathLike[str]) -> Loaded:
         except UnicodeDecodeError:  # its own message would show a byte of the secret
             raise ValueError("not UTF-8 text") from None
 
-    return _understand(text, name, os.environ, read_file)
+    found = _understand(text, name, os.environ, read_file)
+    return replace(found, config=with_folder(found.config, folder.absolute()))
 
 
 def parse(text: str, name: str, environ: Mapping[str, str], read_file: ReadFile) -> Config:

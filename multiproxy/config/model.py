@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
-from multiproxy.config.access import Key
+from multiproxy.config.access import BackendTls, Key, Tls
 from multiproxy.config.setting import Grammar, about, setting
 from multiproxy.config.translation import Translation
 
@@ -133,6 +133,7 @@ class Backend:
         "native = it is asked for /v1/messages and /v1/responses itself, byte for byte; "
         "translated = only for chat",
     )
+    tls: BackendTls | None = setting(None, "how an https backend's certificate is checked")
     simulate: Simulate | None = setting(
         None, "started by MultiProxy itself instead of a url; {} or true = all defaults"
     )
@@ -340,6 +341,7 @@ class Config:
     keys: tuple[Key, ...] = setting(
         (), "who may use the API; none = everyone who reaches it, which only loopback allows"
     )
+    tls: Tls | None = setting(None, "serve https, and only that, on the API's address")
     allow_anonymous: bool = setting(
         False, "listen beyond this machine although there are no keys: everyone may use it"
     )

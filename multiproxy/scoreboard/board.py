@@ -12,8 +12,8 @@ from multiproxy.scoreboard.deaths import Deaths
 from multiproxy.scoreboard.keys import KeyUsage
 from multiproxy.scoreboard.live import LiveTable
 from multiproxy.scoreboard.load import Load
-from multiproxy.scoreboard.orders import Orders
 from multiproxy.scoreboard.memory import Memory
+from multiproxy.scoreboard.orders import Orders
 from multiproxy.scoreboard.ring import Ring
 from multiproxy.scoreboard.workers import WorkerRows
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from multiproxy import __version__
 from multiproxy.config import Config, ConfigError, Problem, exposures
+from multiproxy.errors import BadCertificate
 from multiproxy.scoreboard import WORKERS, Scoreboard
 from multiproxy.supervisor.backend_rows import BackendRows, TooManyBackends
 from multiproxy.supervisor.children import Children
@@ -128,7 +129,7 @@ class Supervisor:
             self._stats,
             log,
             config_path,
-            f"http://{reachable(self.api_address)}/v1",
+            f"{'https' if config.tls else 'http'}://{reachable(self.api_address)}/v1",
             self._started_at,
             self._history,
             self._watch,
@@ -306,7 +307,7 @@ class Supervisor:
                 where = f"{error.name}:{problem.line}:{problem.column}"
                 self._log.error(f"reload: {where}: {problem.message}")
             self._rollout.error = f"{error.name}: {error.problems[0].message}"
-        except (CannotListen, NoFreeRows, TooManyBackends, TooManyKeys) as error:
+        except (CannotListen, NoFreeRows, TooManyBackends, TooManyKeys, BadCertificate) as error:
             self._log.error(f"reload: {error}")
             self._rollout.error = str(error)
 

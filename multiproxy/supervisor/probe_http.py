@@ -40,8 +40,15 @@ class ProbeFailed(Exception):
 class ProbeConnection:
     """GETs to one backend, one after the other, on one connection while that is kept open."""
 
-    def __init__(self, url: Url, api_key: str | None, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        url: Url,
+        api_key: str | None,
+        tls: ssl.SSLContext | None,
+        server_name: str | None = None,
+    ) -> None:
         self._url = url
+        self._server_name = server_name or url.host
         self._tls = tls if url.scheme == "https" else None
         self._headers = [
             ("Host", url.authority),
@@ -90,7 +97,7 @@ class ProbeConnection:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        name = self._url.host if self._tls else None
+        name = self._server_name if self._tls else None
         return await asyncio.open_connection(
             self._url.host, self._url.port, ssl=self._tls, server_hostname=name
         )

@@ -2,10 +2,10 @@
 
 import asyncio
 import random
-import ssl
 import time
 from collections.abc import Callable
 
+from multiproxy._http.tls import backend_context
 from multiproxy.config import Url
 from multiproxy.scoreboard import BackendRow, BackendState, Scoreboard
 from multiproxy.supervisor.backend_rows import Row
@@ -47,7 +47,8 @@ class Probe:
         self._board = board
         self._log = log
         self._clock_ns = clock_ns
-        self._tls = ssl.create_default_context() if url.scheme == "https" else None
+        self._tls = backend_context(row.backend.tls, url)
+        self._tls_settings = row.backend.tls
         self._wake = asyncio.Event()
         self._failures = board.load.failures(row.index)
         self._was_down = False
@@ -103,7 +104,12 @@ class Probe:
             pass
 
     async def _look(self) -> Sight:
-        connection = ProbeConnection(self.url, self.row.backend.api_key, self._tls)
+        backend = self.row.backend
+        if backend.tls != self._tls_settings:  # a reload came
+            self._tls = backend_context(backend.tls, self.url)
+            self._tls_settings = backend.tls
+        name = backend.tls.server_name if backend.tls else None
+        connection = ProbeConnection(self.url, backend.api_key, self._tls, name)
         try:
             return await look(connection, TIMEOUT_S)
         finally:

@@ -8,6 +8,7 @@ and clears up after those that have ended.
 import time
 from dataclasses import dataclass, replace
 
+from multiproxy._http.tls import backend_context, server_context
 from multiproxy.config import Config, Url, encode
 from multiproxy.supervisor.backend_rows import BackendRows, Row
 from multiproxy.supervisor.key_rows import KeyRows
@@ -59,8 +60,10 @@ class Rollout:
         Raises:
             NoFreeRows, TooManyBackends, TooManyKeys, CannotListen: it does not fit; nothing has
                 changed.
+            BadCertificate: a file of the configuration cannot be used; nothing has changed.
         """
         assert self.next is None
+        check_certificates(config)
         number = self._numbers + 1
         rows = self._rows.assign(config.backends, number)
         try:
@@ -121,3 +124,16 @@ class Rollout:
         for row in self._rows.release(number):
             self._watch.stop(row)
             self._simulated.stop(row.index)
+
+
+def check_certificates(config: Config) -> None:
+    """Read what workers and probes will read, so that a mistake is told before they start.
+
+    Raises:
+        BadCertificate: a file cannot be used.
+    """
+    if config.tls is not None:
+        server_context(config.tls.cert, config.tls.key)
+    for backend in config.backends:
+        if backend.url is not None and backend.tls is not None:
+            backend_context(backend.tls, backend.url)

@@ -45,7 +45,7 @@ def head(facts: Facts) -> str:
         "",
         f"  MultiProxy {__version__}",
         "",
-        f"  API        http://{reachable(facts.api)}/v1",
+        f"  API        {api_url(facts)}",
         f"  Dashboard  {dashboard}",
         f"  Config     {printable(facts.config_path)} · {counts}",
         "",
@@ -61,11 +61,16 @@ def log_start(log: Log, facts: Facts) -> None:
     dashboard = f"http://{facts.dashboard}" if facts.dashboard else "off"
     backends = _plural(len(facts.config.backends), "backend")
     log.info(
-        f"MultiProxy {__version__} serves http://{reachable(facts.api)}/v1, dashboard {dashboard}, "
+        f"MultiProxy {__version__} serves {api_url(facts)}, dashboard {dashboard}, "
         f"config {facts.config_path}: {backends}"
     )
     if is_open_to_others(facts):
         log.warning(f"anyone who can reach {facts.api} can use it: there are no keys")
+
+
+def api_url(facts: Facts) -> str:
+    """Where clients find the API, from this machine."""
+    return f"{'https' if facts.config.tls else 'http'}://{reachable(facts.api)}/v1"
 
 
 def reachable(address: Address) -> Address:

@@ -1,6 +1,5 @@
 """The backends as one worker sees them: connection pools, heads, and what each reported."""
 
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -11,6 +10,7 @@ import orjson
 from multiproxy import __version__
 from multiproxy._http.pool import OPEN_SPACING_S, Pool
 from multiproxy._http.serializer import BackendHeads
+from multiproxy._http.tls import backend_context
 from multiproxy.config import Config, Url
 from multiproxy.dialects.count import TokenRatio
 from multiproxy.dialects.policy import Policy
@@ -71,7 +71,8 @@ class Backends:
                 url.port,
                 connect_timeout_s=config.timeouts.connect,
                 pace=lambda index=index: self._pace(index),  # type: ignore[misc]
-                tls=ssl.create_default_context() if url.scheme == "https" else None,
+                tls=backend_context(backend.tls, url),
+                server_name=backend.tls.server_name if backend.tls else None,
             )
             self.by_index[index] = Backend(index, backend.id, url, pool, backend.api_key)
         self.table = Table(config.models, config.default_model, indices, {})

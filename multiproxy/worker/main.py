@@ -27,6 +27,7 @@ from multiproxy.worker import cors, tasks
 from multiproxy.worker.access_log import AccessLog
 from multiproxy.worker.account import Account
 from multiproxy.worker.backends import Backends, parse_urls
+from multiproxy.worker.certificate import Certificate
 from multiproxy.worker.endpoints import dialect_of
 from multiproxy.worker.exchange import Exchange
 from multiproxy.worker.gate import Gate
@@ -70,6 +71,8 @@ class Worker:
         self._chance = random.Random()  # seeded by the system: workers do not repeat each other
         self._listener: socket.socket | None = None
         self._accepted = 0
+        self._shaking_hands = 0  # connections that are not in ``connections`` yet
+        self._certificate = Certificate(config.tls) if config.tls is not None else None
         self._drain_deadline = 0.0
         self._ended = self._loop.create_future()
         self._max_connections = max(1, config.limits.connections // extra.get("workers", 1))
@@ -189,7 +192,7 @@ class Worker:
     def _accept(self) -> None:
         """Take one connection per wake-up, unless another worker has far fewer."""
         assert self._listener is not None
-        mine = len(self._service.connections)
+        mine = len(self._service.connections) + self._shaking_hands
         if mine >= self._max_connections:
             self._pause_accepting(ACCEPT_RETRY_S)
             return
@@ -211,10 +214,19 @@ class Worker:
         tasks.start(self._connect(sock))
 
     async def _connect(self, sock: socket.socket) -> None:
+        tls = self._certificate.context if self._certificate is not None else None
+        self._shaking_hands += 1
         try:
-            await self._loop.connect_accepted_socket(lambda: ClientConnection(self._service), sock)
+            await self._loop.connect_accepted_socket(
+                lambda: ClientConnection(self._service),
+                sock,
+                ssl=tls,
+                ssl_handshake_timeout=self._service.limits.head_s if tls is not None else None,
+            )
         except OSError:
-            sock.close()  # it left between accept and here
+            sock.close()  # it left between accept and here, or does not speak TLS
+        finally:
+            self._shaking_hands -= 1
         self.row.connections = len(self._service.connections)
 
     def _pause_accepting(self, seconds: float) -> None:
@@ -244,6 +256,8 @@ class Worker:
             for connection in list(self._service.connections):
                 connection.sweep(now)
             self.backends.sweep(now)
+            if self._certificate is not None:
+                self._certificate.refresh()
         self.row.connections = len(self._service.connections)
         self.row.accepted = self._accepted
         self.row.log_dropped = self._log.dropped

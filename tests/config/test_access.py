@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from multiproxy.config import Config, Key, decode, encode
+from multiproxy.config import BackendTls, Config, Key, Tls, decode, encode, load
 
 BACKEND = "backends: [{url: http://gpu:8080}]\n"
 ANN = "keys: [{name: ann, key: sk-ann-0123}]\n"
@@ -99,3 +99,25 @@ def test_by_default_a_key_may_run_16_generations_of_any_model():
     assert (key.models, key.max_concurrent, key.priority) == (("*",), 16, "normal")
     assert (key.requests_per_minute, key.tokens_per_minute, key.tokens_per_day) == (None,) * 3
     assert Config().keys == ()
+
+
+def test_files_of_certificates_are_found_beside_the_config(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "backends: [{url: https://gpu, tls: {ca: ca.pem, verify: false, server_name: gpu.test}}]\n"
+        "tls: {cert: tls/cert.pem, key: /etc/key.pem}\n"
+    )
+    config = load(path)
+    assert config.tls == Tls(str(tmp_path / "tls/cert.pem"), "/etc/key.pem")
+    assert config.backends[0].tls == BackendTls(str(tmp_path / "ca.pem"), False, "gpu.test")
+
+
+def test_a_certificate_needs_its_key(only_more):
+    problem = only_more("tls: {cert: cert.pem}")
+    assert (problem.line, problem.message) == (2, "'key' is required here")
+
+
+@pytest.mark.parametrize("backend", ["url: http://gpu", "simulate: {}"])
+def test_only_https_has_settings_of_tls(only, backend):
+    problem = only(f"backends: [{{{backend}, tls: {{verify: false}}}}]")
+    assert problem.message == "only an https backend has TLS settings"

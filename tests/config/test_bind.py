@@ -15,7 +15,6 @@ from multiproxy.config import (
     Url,
 )
 
-
 SETTINGS_OF_RETRY = "one of: attempts, budget, mode"
 
 

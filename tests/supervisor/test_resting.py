@@ -2,11 +2,8 @@
 
 import pytest
 
-from multiproxy.config import Backend, Url
 from multiproxy.scoreboard import Scoreboard
-from multiproxy.supervisor.backend_rows import Row
 from multiproxy.supervisor.resting import Resting
-from multiproxy.supervisor.watch import Watch
 
 S = 10**9
 
@@ -68,24 +65,3 @@ def test_a_restart_ends_a_rest(board, log):
     resting.tick(1 * S)
     resting.restarted(2 * S)
     assert board.backends.trust(7) == (0, 2 * S) and not resting.is_resting
-
-
-async def test_when_more_than_half_rest_the_watch_says_so_once(board, log):
-    watch = Watch(board, log)
-    for index in range(3):
-        url = Url("http", "127.0.0.1", 1)
-        watch.start(Row(index, Backend(f"gpu-{index}", url)), url)
-    for index in (0, 1):
-        watch.tick()
-        assert watch.panic == ""
-        for _ in range(3):
-            board.load.failed(0, index, 2**62)
-    watch.tick()
-    watch.tick()
-    assert "requests go to them all the same" in watch.panic
-    assert log.lines.count(watch.panic) == 1
-    for index in (0, 1):
-        watch.get(index).resting.restarted(1)
-    watch.tick()
-    assert watch.panic == "" and log.lines[-1] == "most backends answer again"
-    await watch.close()
