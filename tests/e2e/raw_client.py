@@ -53,11 +53,14 @@ class Client:
         except ConnectionError:
             pass
 
-    def send(self, body: object, path: str = "/v1/chat/completions") -> None:
+    def send(
+        self, body: object, path: str = "/v1/chat/completions", *, key: str | None = None
+    ) -> None:
         data = json.dumps(body).encode()
+        field = b"" if key is None else b"Authorization: Bearer %b\r\n" % key.encode()
         self.writer.write(
-            b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
-            % (path.encode(), len(data), data)
+            b"POST %b HTTP/1.1\r\nHost: localhost\r\n%bContent-Length: %d\r\n\r\n%b"
+            % (path.encode(), field, len(data), data)
         )
 
     async def until_content(self) -> None:
@@ -106,11 +109,13 @@ class Client:
         self.writer.transport.abort()
 
 
-async def ask(port: int, body: object, path: str = "/v1/chat/completions") -> Answer:
+async def ask(
+    port: int, body: object, path: str = "/v1/chat/completions", *, key: str | None = None
+) -> Answer:
     """One request on a connection of its own."""
     try:
         async with Client(port) as client:
-            client.send(body, path)
+            client.send(body, path, key=key)
             return await client.receive()
     except ConnectionError:
         return Answer()
