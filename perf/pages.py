@@ -40,6 +40,7 @@ MODELS = ("qwen3-32b", "gemma-3-27b", "llama-3.3-70b", "nomic-embed")
 KEYS = ("alice", "bob", "claude-code", "open-webui", "rag-batch")
 ENDS = (*[Outcome.OK] * 20, Outcome.CLIENT_LEFT, Outcome.TIMEOUT, Outcome.REJECTED)
 MOST_PAGES = 200
+OLD = 1000  # number of a request of the first day that is still kept
 OLDER = re.compile(r'href="(/requests\?[^"]*before=[^"]*)"')
 
 ADDRESSES = (
@@ -125,7 +126,7 @@ def measure(base: str, asked: int) -> dict[str, list[float]]:
     times[f"/requests, {len(walk)} pages back, one by one"] = walk
     for name, path in {
         "/requests, 25 days back": f"/requests?before={time.time() - 25 * 86_400!r}_z",
-        "/requests/{id}, the oldest": f"/requests/{0:012x}",
+        "/requests/{id}, of the first day": f"/requests/{OLD:012x}",
     }.items():
         times[name] = [fetch(base + path)[0] for _ in range(asked)]
     return times

@@ -160,7 +160,7 @@ def busy(now: float = NOW, seed: int = 7) -> Scene:
         backend("mac-studio", address="10.0.0.20:8081", models=(GEMMA,), slots_busy=1,
                 slots_total=2, context_size=16384, detail="Q8_0", last_check_s=0.011),
         backend("gpu-d", address="10.0.0.14:8080", models=("llama-3.3-70b-instruct",),
-                state=BackendState.LOADING, load_progress=0.58, context_size=16384,
+                state=BackendState.LOADING, context_size=16384,
                 detail="IQ3_M", since=now - 34, last_check_s=0.002),
         backend("gpu-c", address="10.0.0.13:8080", state=BackendState.DOWN, since=now - 42,
                 reason="connection refused", last_check_at=now - 3, last_check_s=None),

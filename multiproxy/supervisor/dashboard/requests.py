@@ -135,8 +135,10 @@ def _page(snapshot: Snapshot, look: Look) -> list[FinishedView]:
 
 def _kept(snapshot: Snapshot, look: Look) -> list[FinishedView]:
     """From memory; one row more than a page, when there are that many."""
-    wanted = Filter.of(look).wanted
-    return list(islice(filter(wanted.takes, _newest_first(snapshot)), PAGE_ROWS + 1))
+    takes = Filter.of(look).wanted.takes
+    return snapshot.once(
+        ("kept", look), lambda: list(islice(filter(takes, _newest_first(snapshot)), PAGE_ROWS + 1))
+    )
 
 
 def _newest_first(snapshot: Snapshot) -> Iterator[FinishedView]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import TypeVar, cast
 
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.views import (
@@ -16,6 +17,8 @@ from multiproxy.supervisor.dashboard.views import (
     UsageView,
     WindowView,
 )
+
+T = TypeVar("T")
 
 MAX_FINISHED = 8192  # all there are
 MINUTE_S = 60.0
@@ -35,6 +38,7 @@ class Snapshot:
         self._provider = provider
         self.stored = stored
         self._windows: dict[str, WindowView] = {}
+        self._made: dict[object, object] = {}
         self.now = now
 
     @cached_property
@@ -77,6 +81,12 @@ class Snapshot:
 
     def usage(self, by: str, since: float) -> list[UsageView]:
         return self._provider.usage(by, since)
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """What ``make`` gives, made at most once per key for everybody who asks."""
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(T, self._made[key])
 
     @cached_property
     def queued(self) -> list[RunningView]:

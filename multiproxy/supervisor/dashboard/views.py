@@ -69,7 +69,6 @@ class BackendView:
     last_check_s: float | None = None  # how long the backend took to answer it
     checks_failed: int = 0  # since the start
     reason: str = ""  # why it is not up, in words
-    load_progress: float | None = None  # 0..1 while loading, when the backend tells
     detail: str = ""  # quantisation, build
     held: bool = False  # drained by an operator, until resumed
     leaves: bool = False  # not in the configuration any more

@@ -39,3 +39,10 @@ def test_what_was_fetched_from_the_history_is_told_by_look():
     snapshot = Snapshot(Scene(), NOW, lambda look: shelf.get(look, ()))
     assert [x.id for x in snapshot.stored(Look("requests"))] == ["old"]
     assert Snapshot(Scene(), NOW).stored(Look("requests")) == ()
+
+
+def test_what_several_fragments_need_is_made_once():
+    snapshot, made = Snapshot(Scene(), NOW), []
+    for _ in range(2):
+        assert snapshot.once("key", lambda: made.append(1) or "value") == "value"
+    assert made == [1]
