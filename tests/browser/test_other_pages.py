@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PATHS = ["/requests", "/backends", "/models", "/config"]
+PATHS = ["/requests", "/backends", "/models", "/usage", "/config", "/try"]
 DOCUMENT = "document.documentElement"
 
 

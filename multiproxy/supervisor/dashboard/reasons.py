@@ -32,7 +32,7 @@ FAILURES = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One sentence: ``subject`` stands out, ``kind`` is "name", "bad", "good" or "end"."""
+    """One sentence: ``subject`` stands out, ``kind`` is "alias", "bad", "good" or "end"."""
 
     kind: str
     subject: str
@@ -46,7 +46,7 @@ def story(x: FinishedView) -> list[Step]:
 
 def _steps(x: FinishedView) -> Iterator[Step]:
     if x.requested_model and x.requested_model != x.model and x.model:
-        yield Step("name", x.requested_model, f"was asked for; {x.model} serves that name.")
+        yield Step("alias", x.requested_model, f"was asked for; {x.model} serves that name.")
     for place, attempt in enumerate(x.path):
         kind = "bad" if attempt.error else "good"
         yield Step(kind, attempt.backend or "Unknown backend", _sentence(x, attempt, place))

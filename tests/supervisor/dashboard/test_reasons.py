@@ -21,7 +21,7 @@ def test_a_retried_request_is_a_story():
                      waited_s=1.58, chosen_s=3.38, ended_s=15.0)  # fmt: skip
     x = finished("r", requested_model="sonnet", model="qwen", attempts=2, path=(first, second))
     assert told(x) == [
-        ("name", "sonnet was asked for; qwen serves that name."),
+        ("alias", "sonnet was asked for; qwen serves that name."),
         (
             "bad",
             "gpu-c chosen first: the least busy of 3 backends, 1 of 4 slots taken. The connection "
