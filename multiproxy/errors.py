@@ -373,6 +373,11 @@ class Cancelled(ProxyError):
         )
 
 
+def unserved(error: ProxyError) -> bool:
+    """Whether another model may serve what this one could not."""
+    return error.retryable or isinstance(error, (Overloaded, NoBackend, ContextExceeded))
+
+
 class ShuttingDown(ProxyError):
     """The drain limit is over; a stream that still runs ends with this error."""
 

@@ -4,6 +4,7 @@ from multiproxy.config.access import BackendTls, Key, Tls, digest, exposures
 from multiproxy.config.load import load, parse
 from multiproxy.config.model import (
     Address,
+    Arm,
     Backend,
     Config,
     Dashboard,
@@ -25,6 +26,7 @@ from multiproxy.config.translation import Translation
 
 __all__ = [
     "Address",
+    "Arm",
     "Backend",
     "BackendTls",
     "Config",

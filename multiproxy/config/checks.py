@@ -45,6 +45,7 @@ def check(config: Config, report: Report) -> None:
     _check_backends(config, report)
     _check_model_names(config, report)
     _check_references(config, report)
+    _check_rules(config, report)
     _check_default_model(config, report)
     _check_keys(config, report)
     if not _is_wrong(("keys",), report):
@@ -151,6 +152,34 @@ def _check_references(config: Config, report: Report) -> None:
             elif name and name in listed:
                 report.blame(path, f"backend {report.text(path)} is listed twice")
             listed.add(name)
+
+
+def _check_rules(config: Config, report: Report) -> None:
+    """Fallbacks and splits name other models of the file; a split is not split again."""
+    models = {model.name: model for model in config.models}
+    tagged = {tag for backend in config.backends for tag in backend.tags}
+    for model in config.models:
+        named: list[tuple[str, Path]]
+        named = [(name, ("fallback", index)) for index, name in enumerate(model.fallback)]
+        named += [(arm.model, ("split", index, "model")) for index, arm in enumerate(model.split)]
+        for name, place in named:
+            path: Path = ("models", model.name, *place)
+            if name == model.name:
+                report.blame(path, "a model cannot stand in for itself")
+            elif name and name not in models:
+                message = f"model {report.text(path)} is not defined"
+                report.blame(path, message, suggest(name, models, what="defined are"))
+            elif place[0] == "split" and models[name].split:
+                report.blame(path, "a split cannot have another split as a part")
+        if model.split and (model.backends or model.tags):
+            path = ("models", model.name, "split")
+            report.blame(path, "a model has backends or is split among other models, not both")
+        if model.split and not sum(arm.weight for arm in model.split):
+            report.blame(("models", model.name, "split"), "no part of the split has a weight")
+        for index, tag in enumerate(model.tags):
+            if tag not in tagged:
+                path = ("models", model.name, "tags", index)
+                report.blame(path, f"no backend has the tag {report.text(path)}")
 
 
 def _ids(config: Config) -> Iterator[tuple[int, Backend]]:

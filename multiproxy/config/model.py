@@ -137,6 +137,18 @@ class Backend:
     simulate: Simulate | None = setting(
         None, "started by MultiProxy itself instead of a url; {} or true = all defaults"
     )
+    max_in_flight: int | None = setting(
+        None, "requests it is sent at once, if less than its slots", least=1, most=4096
+    )
+    tags: tuple[str, ...] = setting((), "words by which models choose backends", grammar=BACKEND_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One side of a split."""
+
+    model: str = field(metadata=about("the model that serves this share", grammar=MODEL_NAME))
+    weight: int = setting(1, "its share of the conversations", least=0, most=1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +169,20 @@ class Model:
         True,
         "ask for whole chat answers as streams, so that a client that leaves frees its slot; "
         "false relays the backend's own answer byte for byte",
+    )
+    tags: tuple[str, ...] = setting(
+        (),
+        "only backends with all of these tags; without 'backends', all of them",
+        grammar=BACKEND_ID,
+    )
+    fallback: tuple[str, ...] = setting(
+        (),
+        "models that serve instead, in this order, when none of its backends can: down, full for "
+        "too long, or too small for the prompt",
+        grammar=MODEL_NAME,
+    )
+    split: tuple[Arm, ...] = setting(
+        (), "other models that share its conversations; each conversation stays with one"
     )
 
 

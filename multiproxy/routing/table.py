@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from multiproxy.config import Model
+from multiproxy.routing.affinity import arm_of
 
+_NO_TAGS: frozenset[str] = frozenset()
 MAX_REMEMBERED = 1_000  # look-ups of wildcard and unknown names, which clients make up
 
 
@@ -32,19 +34,31 @@ class Route:
     """Where a request may go. ``candidates`` are backend indices in configured order.
 
     ``send_as`` maps a backend index to the model name it must be sent; one that is not in
-    it gets the name as requested.
+    it gets the name as requested. ``fallback`` names the models that serve instead when none
+    of the candidates can; ``arms`` are the routes among which conversations are split, with
+    their weights.
     """
 
     model: str
     candidates: tuple[int, ...]
     send_as: Mapping[int, str] = field(default_factory=dict)
+    fallback: tuple[str, ...] = ()
+    arms: "tuple[tuple[Route, int], ...]" = ()
+
+    def arm(self, key: int) -> "Route":
+        """Return the route of a conversation: always the same one, but for arms without backends."""
+        arms = [(route, weight) for route, weight in self.arms if route.candidates and weight]
+        if not arms:
+            return self
+        return arms[arm_of(key, [weight for _, weight in arms])][0]
 
 
 class Table:
     """The routes of one configuration and one set of reports.
 
     ``indices`` maps backend ids to backend indices in configured order, ``reports`` backend
-    indices to what they said last; a backend that never answered is not in it.
+    indices to what they said last; a backend that never answered is not in it. ``tags`` maps
+    ids to the words that models may choose backends by.
     """
 
     def __init__(
@@ -53,7 +67,9 @@ class Table:
         default_model: str | None,
         indices: Mapping[str, int],
         reports: Mapping[int, Reported],
+        tags: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
+        self._tags = tags or {}
         self._exact: dict[str, Route] = {}
         self._patterns: list[tuple[re.Pattern[str], Route]] = []
         self._remembered: dict[str, Route | None] = {}
@@ -103,23 +119,35 @@ class Table:
         patterns: list[tuple[str, Route]] = []
         aliases: list[tuple[str, Route]] = []
         for model in models:
-            if model.backends:
-                candidates = tuple(indices[backend] for backend in model.backends)
-            else:
-                candidates = tuple(
-                    index
-                    for index in indices.values()
-                    if index in reports
-                    and model.name in (*reports[index].names, *reports[index].aliases)
-                )
-            route = Route(model.name, candidates, _names_to_send(model, candidates, reports))
-            self._exact[model.name] = route
+            candidates = self._candidates(model, indices, reports)
+            send_as = _names_to_send(model, candidates, reports)
+            self._exact[model.name] = Route(model.name, candidates, send_as, model.fallback)
+        for model in models:
+            if model.split:
+                arms = tuple((self._exact[arm.model], arm.weight) for arm in model.split)
+                candidates = tuple({index: None for arm, _ in arms for index in arm.candidates})
+                route = Route(model.name, candidates, {}, model.fallback, arms)
+                self._exact[model.name] = route
             for alias in model.aliases:
+                route = self._exact[model.name]
                 (patterns if "*" in alias else aliases).append((alias, route))
         for alias, route in aliases:
             self._exact.setdefault(alias, route)
         patterns.sort(key=lambda item: len(item[0]), reverse=True)
         self._patterns = [(_compile(pattern), route) for pattern, route in patterns]
+
+    def _candidates(
+        self, model: Model, indices: Mapping[str, int], reports: Mapping[int, Reported]
+    ) -> tuple[int, ...]:
+        wanted = frozenset(model.tags)
+        tagged = [id for id in model.backends or indices if wanted <= self._tags.get(id, _NO_TAGS)]
+        if model.backends or model.tags:
+            return tuple(indices[id] for id in tagged)
+        return tuple(
+            index
+            for index in indices.values()
+            if index in reports and model.name in (*reports[index].names, *reports[index].aliases)
+        )
 
     def _add_reported(self, indices: Mapping[str, int], reports: Mapping[int, Reported]) -> None:
         owners: dict[str, list[int]] = {}

@@ -62,6 +62,8 @@ class Backends:
             index: Policy(native=index in self.native, **options) for index in indices.values()
         }
         self._unfolded = frozenset(model.name for model in config.models if not model.fold)
+        self._most = {indices[each.id]: each.max_in_flight for each in config.backends}
+        self._tags = {each.id: frozenset(each.tags) for each in config.backends}
         self.weights = {indices[backend.id]: backend.weight for backend in config.backends}
         for backend in config.backends:
             index = indices[backend.id]
@@ -75,7 +77,7 @@ class Backends:
                 server_name=backend.tls.server_name if backend.tls else None,
             )
             self.by_index[index] = Backend(index, backend.id, url, pool, backend.api_key)
-        self.table = Table(config.models, config.default_model, indices, {})
+        self.table = Table(config.models, config.default_model, indices, {}, self._tags)
         self.refresh()
 
     def refresh(self) -> bool:
@@ -87,14 +89,17 @@ class Backends:
         reports = {}
         for index in self.by_index:
             row = self._board.backends.read(index)
-            self.slots[index] = row.slots
+            most = self._most[index]
+            self.slots[index] = min(row.slots or most, most) if most else row.slots
             self._n_ctx[index] = row.n_ctx
             facts = self._board.backends.facts(index)
             if facts:
                 self.facts[index] = orjson.loads(facts)
                 reports[index] = _reported(self.facts[index])
                 self._policies[index] = _informed(self._policies[index], self.facts[index])
-        self.table = Table(self._config.models, self._config.default_model, self._indices, reports)
+        self.table = Table(
+            self._config.models, self._config.default_model, self._indices, reports, self._tags
+        )
         return True
 
     def policy(self, index: int) -> Policy:

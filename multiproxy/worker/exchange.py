@@ -16,6 +16,7 @@ from multiproxy._http.server import ClientConnection
 from multiproxy.dialects.jobs import Job, Responses
 from multiproxy.dialects.native_job import ByBackend
 from multiproxy.dialects.passthrough import Passthrough
+from multiproxy.dialects.request import Request
 from multiproxy.dialects.translator import Translator
 from multiproxy.errors import (
     BackendDied,
@@ -26,6 +27,7 @@ from multiproxy.errors import (
     ProxyError,
     ShuttingDown,
     UnknownModel,
+    unserved,
 )
 from multiproxy.routing.table import Route
 from multiproxy.scoreboard import Phase
@@ -90,14 +92,19 @@ class Exchange:
             )
             route = self._route(request.model)
             self._visit.principal.check_model(route.model, request.model)
-            work = await understanding.make_job(
-                self._worker, endpoint, self._head, request, route, self.request_id, self._owner
-            )
-            self._job = job = work.at(self._worker.backends.policy(route.candidates[0]), None)
-            if endpoint.kind is Kind.COUNT:
-                await self._count(endpoint, work, route)
-            else:
-                await self._serve(endpoint, work, job, route)
+            if route.arms:
+                route = route.arm(self._worker.placer.wishes.key(self._head, request))
+                self._account.routed(route.model)
+            for stand_in in (*self._stand_ins(route), None):
+                try:
+                    await self._serve_model(endpoint, request, route)
+                    break
+                except ProxyError as error:
+                    committed = self._attempt is not None and self._attempt.committed
+                    if stand_in is None or committed or not unserved(error):
+                        raise
+                    route = stand_in
+                    self._account.routed(route.model)
         except asyncio.CancelledError:
             if self._cancelled:
                 self._tell(Cancelled())
@@ -147,6 +154,22 @@ class Exchange:
         self._account.routed(route.model)
         return route
 
+    def _stand_ins(self, route: Route) -> list[Route]:
+        """The models that serve when this one cannot, as far as the client may use them."""
+        found = [self._worker.backends.table.lookup(name) for name in route.fallback]
+        may_use = self._visit.principal.may_use
+        return [each for each in found if each and each.candidates and may_use(each.model)]
+
+    async def _serve_model(self, endpoint: Endpoint, request: Request, route: Route) -> None:
+        work = await understanding.make_job(
+            self._worker, endpoint, self._head, request, route, self.request_id, self._owner
+        )
+        self._job = job = work.at(self._worker.backends.policy(route.candidates[0]), None)
+        if endpoint.kind is Kind.COUNT:
+            await self._count(endpoint, work, route)
+        else:
+            await self._serve(endpoint, work, job, route)
+
     async def _count(self, endpoint: Endpoint, work: Job | ByBackend, route: Route) -> None:
         body, fields = await counting.count(self._worker, endpoint, work, route, self.request_id)
         self._answer(200, local.JSON + fields, body)
@@ -162,7 +185,7 @@ class Exchange:
         if job.translates:  # what no backend could be told costs no slot
             self._encode(endpoint, job, route, route.candidates[0])
         if job.stream:  # it may have to be told something before there is an attempt
-            self._translator = job.translator(None)
+            self._translator = job.translator(self._translator)
         self._downstream.fields = self._fields()
         retries, placer = self._worker.retries, self._worker.placer
         retries.admit(job.request)

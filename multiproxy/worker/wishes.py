@@ -47,6 +47,11 @@ class Wishes:
         marks = marks_of(*prefix_of(head.get, request.data, len(request.raw)))
         return self.recall.wish(marks, route.candidates, time.monotonic())
 
+    def key(self, head: RequestHead, request: Request) -> int:
+        """Return what names a request's conversation, the same in all of its turns; 0 nothing."""
+        marks = marks_of(*prefix_of(head.get, request.data, len(request.raw)))
+        return Wish(marks).key
+
     def homes(self, wish: Wish, candidates: tuple[int, ...]) -> list[int]:
         """Return the first of a conversation's rendezvous order; none for one that has a place."""
         if not wish.is_worth_it or any(known.mark for known in wish.known.values()):

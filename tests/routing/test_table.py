@@ -1,9 +1,12 @@
 """Requested names -> models and the backends that may serve them."""
 
+from collections import Counter
+
 import pytest
 
-from multiproxy.config import Model
+from multiproxy.config import Arm, Model
 from multiproxy.routing import table as table_module
+from multiproxy.routing.affinity import marks_of
 from multiproxy.routing.table import Reported, Route, Table
 
 INDICES = {"a": 0, "b": 1, "c": 2}
@@ -130,3 +133,53 @@ def test_names_that_clients_make_up_do_not_fill_the_memory():
         assert table.resolve(f"made-up-{number}") is None
         assert table.resolve(f"gpt-{number}") is not None
         assert len(table._remembered) <= table_module.MAX_REMEMBERED
+
+
+# -- rules ---------------------------------------------------------------------------------------
+
+
+def test_tags_choose_backends():
+    tags = {"a": frozenset({"big", "eu"}), "b": frozenset({"big"}), "c": frozenset()}
+    models = (
+        Model("all-big", tags=("big",)),
+        Model("big-in-eu", tags=("eu", "big")),
+        Model("listed", ("b", "c"), tags=("big",)),
+        Model("nobody", tags=("small",)),
+    )
+    table = Table(models, None, INDICES, {}, tags)
+    found = {model.name: table.resolve(model.name).candidates for model in models}
+    assert found == {"all-big": (0, 1), "big-in-eu": (0,), "listed": (1,), "nobody": ()}
+
+
+SPLIT = (
+    Model("assistant", split=(Arm("qwen", 90), Arm("llama", 10)), aliases=("gpt-*",)),
+    Model("qwen", ("a", "b"), fallback=("llama",)),
+    Model("llama", ("c",)),
+)
+
+
+def test_a_split_gives_each_arm_its_share_and_keeps_every_conversation_on_its_arm():
+    route = configured(*SPLIT).resolve("gpt-x")
+    assert (route.model, route.candidates) == ("assistant", (0, 1, 2))
+    counts = Counter()
+    for number in range(10_000):
+        turns = [b"head", b"%d" % number]
+        arms = {
+            route.arm(marks_of(b"", turns + [b"more"] * length, 9)[1].key).model
+            for length in range(3)
+        }
+        assert len(arms) == 1
+        counts.update(arms)
+    assert abs(counts["qwen"] / 10_000 - 0.9) < 0.01
+    assert counts.keys() == {"qwen", "llama"}
+
+
+def test_an_arm_without_backends_leaves_its_conversations_to_the_others():
+    models = (Model("x", split=(Arm("y", 1), Arm("z", 1))), Model("y"), Model("z", ("c",)))
+    route = configured(*models).resolve("x")
+    assert {route.arm(key).model for key in range(1, 50)} == {"z"}
+
+
+def test_a_route_names_what_it_falls_back_on():
+    assert configured(*SPLIT).resolve("qwen").fallback == ("llama",)
+    assert configured(*SPLIT).resolve("llama").fallback == ()
