@@ -4,7 +4,11 @@ import pytest
 
 from multiproxy.config import Arm
 
-A = "backends: [{url: http://a, id: a, tags: [big, eu], max_in_flight: 3}, {url: http://b, id: b}]\n"
+A = """\
+backends:
+  - {url: http://a, id: a, tags: [big, eu], max_in_flight: 3}
+  - {url: http://b, id: b}
+"""
 
 
 def test_rules_can_be_written(read):
