@@ -37,6 +37,11 @@ class Translation:
     prefill: Literal["pass", "reject"] = setting(
         "pass", "conversations that end with the assistant's words"
     )
+    schema_sanitize: Literal["on_error", "always", "off"] = setting(
+        "on_error",
+        "taking out of tools' schemas what llama.cpp's grammars cannot say: on_error = once a "
+        "backend has refused them; off = never, its refusal is told",
+    )
     image_urls: Literal["forward", "reject"] = setting(
         "forward", "images given by address, which the backend then fetches"
     )

@@ -141,6 +141,7 @@ class Translated(Job):
         super().__init__(request, request_id, context)
         self._mapped_for: tuple[Policy, str | None] | None = None
         self._chat: dict[str, Any] = {}
+        self._simplifies = False  # tools whose schemas a backend refuses
         self._amendments: dict[type[ProxyError], Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
     @abstractmethod
@@ -151,6 +152,9 @@ class Translated(Job):
         """Return the Chat request for a backend, mapped once per policy and name."""
         if self._mapped_for != (policy, model):
             self._chat = dict(self._map(policy, model))
+            self._simplifies = policy.schema_sanitize == "on_error"
+            if policy.schema_sanitize == "always" and self._chat.get("tools"):
+                self._chat["tools"] = sanitised_tools(self._chat["tools"])
             self._mapped_for = (policy, model)
         return self._chat
 
@@ -168,7 +172,7 @@ class Translated(Job):
         if type(error) in self._amendments:
             return False  # it did not help
         match error:
-            case GrammarRejected() if self._chat.get("tools"):
+            case GrammarRejected() if self._chat.get("tools") and self._simplifies:
                 self._context.refused_tools.add(self._chat["tools"])
                 self._amendments[GrammarRejected] = lambda chat: chat
             case PrefillRejected():

@@ -47,6 +47,7 @@ class Policy:
     honour_thinking_display: bool = False
     effort_from_budget: bool = False
     prefill: Literal["pass", "reject"] = "pass"
+    schema_sanitize: Literal["on_error", "always", "off"] = "on_error"
     effort: Mapping[str, str] = field(default_factory=lambda: _EFFORT)
 
     @property

@@ -335,6 +335,19 @@ def test_refused_schemas_are_simplified_for_this_request_and_the_next():
     assert sent(later)["tools"][0]["function"]["parameters"] == PLAIN
 
 
+def test_schemas_are_simplified_when_the_operator_wants_it():
+    error = GrammarRejected("failed to parse grammar", **REFUSED)
+    tools = {"tools": [{"name": "f", "input_schema": PARAMETERS}]}
+    always, off = Policy(schema_sanitize="always"), Policy(schema_sanitize="off")
+    for job in (messages(**tools), chat(CHAT | {"tools": [TOOL]})):
+        assert sent(job, always)["tools"][0]["function"]["parameters"] == PLAIN
+        assert not job.amend(error)
+    for job in (messages(**tools), chat(CHAT | {"tools": [TOOL]})):
+        assert sent(job, off)["tools"][0]["function"]["parameters"] == PARAMETERS
+        assert not job.amend(error)
+        assert sent(job, off)["tools"][0]["function"]["parameters"] == PARAMETERS
+
+
 def test_without_tools_there_is_nothing_to_simplify():
     job = chat(CHAT)
     sent(job)
