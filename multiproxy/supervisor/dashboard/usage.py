@@ -111,7 +111,7 @@ def totals(snapshot: Snapshot, look: Look) -> Data:
 def chart(snapshot: Snapshot, look: Look) -> Data:
     choice, rows = asked(snapshot, look)
     measure = MEASURES[choice.measure]
-    shown = groups(rows, choice)
+    shown = groups(rows, choice, _colours(snapshot, choice))
     colours = {group.name: group.colour for group in shown}
     slots = _slots(choice, snapshot.now, look.zone)
     sums: list[dict[int, float]] = [{} for _ in slots]
@@ -121,7 +121,7 @@ def chart(snapshot: Snapshot, look: Look) -> Data:
         sums[place][colour] = sums[place].get(colour, 0.0) + measure.of(row)
     top = figures.nice_top(max(sum(parts.values()) for parts in sums))
     every = max(1, len(slots) // 7)
-    named = [group for group in shown if group.colour]
+    named = sorted((g for g in shown if g.colour), key=lambda group: group.colour)
     return {
         "bars": [_bar(i, slots, parts, top) for i, parts in enumerate(sums)],
         "groups": named,
@@ -137,7 +137,7 @@ def chart(snapshot: Snapshot, look: Look) -> Data:
 
 def table(snapshot: Snapshot, look: Look) -> Data:
     choice, rows = asked(snapshot, look)
-    shown = groups(rows, choice)
+    shown = groups(rows, choice, _colours(snapshot, choice))
     return {
         "choice": choice,
         "groups": shown[:MOST_ROWS],
@@ -147,8 +147,10 @@ def table(snapshot: Snapshot, look: Look) -> Data:
     }
 
 
-def groups(rows: Sequence[UsageView], choice: Choice) -> list[Group]:
-    """The largest first."""
+def groups(
+    rows: Sequence[UsageView], choice: Choice, colours: Mapping[str, int] | None = None
+) -> list[Group]:
+    """The largest first. Without ``colours`` of their own the largest are told apart."""
     measure = MEASURES[choice.measure]
     by_name: dict[str, list[UsageView]] = {}
     for row in rows:
@@ -160,12 +162,19 @@ def groups(rows: Sequence[UsageView], choice: Choice) -> list[Group]:
         Group(
             total.name,
             total.name or NAMELESS[choice.by],
-            place if place <= COLOURS else 0,
+            (place if place <= COLOURS else 0) if colours is None else colours.get(total.name, 0),
             total,
             measure.of(total) / whole,
         )
         for place, total in enumerate(sums, start=1)
     ]
+
+
+def _colours(snapshot: Snapshot, choice: Choice) -> dict[str, int] | None:
+    """Backends have the colours that they have everywhere: those of their places."""
+    if choice.by != "backend":
+        return None
+    return {b.id: place for place, b in enumerate(snapshot.backends[:COLOURS], start=1)}
 
 
 def added_up(name: str, rows: Sequence[UsageView]) -> UsageView:

@@ -1,7 +1,7 @@
 """Usage: sums by name, bars by hour and day, done by hand."""
 
 import pytest
-from dashboard_scene import NOW, Scene, finished
+from dashboard_scene import NOW, Scene, backend, finished
 
 from multiproxy.supervisor.dashboard import usage
 from multiproxy.supervisor.dashboard.feed import Look
@@ -108,6 +108,17 @@ def test_a_fifth_group_has_no_colour_of_its_own():
     assert [group.colour for group in data["groups"]] == [1, 2, 3, 4]
     assert data["others"] == 3
     assert [part[0] for part in data["bars"][-1].parts] == [1, 2, 3, 4, 0], "others on top"
+
+
+def test_backends_keep_the_colours_of_their_places():
+    done = [
+        finished(name, NOW - 1, backend=name, output_tokens=tokens)
+        for name, tokens in (("b", 500), ("a", 10), ("gone", 900))
+    ]
+    scene = Scene(finished_list=done, backend_list=[backend("a"), backend("b")])
+    data = usage.chart(Snapshot(scene, NOW), look(by="backend"))
+    assert [(group.name, group.colour) for group in data["groups"]] == [("a", 1), ("b", 2)]
+    assert data["others"] == 1
 
 
 def test_links_change_one_choice_and_keep_the_others():
