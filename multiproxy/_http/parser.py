@@ -147,6 +147,9 @@ def _decide_framing(head: ResponseHead) -> None:
             if head.chunked or value.lower() != b"chunked":
                 raise BackendProtocolError("The backend's Transfer-Encoding is not usable.")
             head.chunked = True
+        elif name == b"content-encoding" and value.lower() not in (b"", b"identity"):
+            # Nobody asked for it, and nobody here or there could read the body.
+            raise BackendProtocolError("The backend's answer is compressed, which was not asked.")
         elif name == b"keep-alive":
             _read_keep_alive(head, value)
     if head.chunked and head.content_length is not None:

@@ -216,6 +216,8 @@ class Relay:
             self._settle(BackendProtocolError("The backend answered with a redirect."))
         elif not self._parts and head.status == 200 and head.content_length != 0:
             self._settle(BackendDied("The backend's answer is empty."))
+        elif self._parts and not _is_json(head):  # a web page, or another server altogether
+            self._settle(BackendProtocolError("The backend's answer is not JSON."))
         else:
             self._settle(None)
 
@@ -231,3 +233,8 @@ class Relay:
     def _settle(self, error: ProxyError | None) -> None:
         if not self.done.done():
             self.done.set_result(error)
+
+
+def _is_json(head: ResponseHead) -> bool:
+    kind = (head.get(b"content-type") or b"application/json").split(b";")[0].strip(b" \t").lower()
+    return kind == b"application/json" or kind.endswith(b"+json")
