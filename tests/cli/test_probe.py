@@ -50,6 +50,12 @@ def test_a_wrong_key_is_down_and_says_why(config, engines, capsys):
     assert "it refuses our api_key (status 401)" in capsys.readouterr().out
 
 
+def test_authorities_that_are_not_there_are_a_backend_that_is_down(config, capsys):
+    path = config("{id: far, url: 'https://127.0.0.1:1', tls: {ca: missing.pem}}")
+    assert main(["check", "--probe", path]) == 1
+    assert "missing.pem" in capsys.readouterr().out
+
+
 def test_mistakes_in_the_file_make_it_2_and_nobody_is_asked(config, capsys):
     assert main(["check", "--probe", "--json", config("{simulate: true}", more="worker: 2\n")]) == 2
     found = json.loads(capsys.readouterr().out)
