@@ -77,7 +77,7 @@ def place_for(liar: Liar, **config: object) -> Workplace:
 
 
 BEFORE = {
-    "55 two framings": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+    "55 two framings": JSON + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
     "55 two lengths": JSON + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
     "55 bare LF": b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}\r\n\r\n",
     "55 folded line": b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\n{}",
@@ -85,7 +85,7 @@ BEFORE = {
     "55 bad chunk": CHUNKED + b"xyz\r\n",
     "55 chunk that is longer than it says": CHUNKED + b"2\r\nabc\r\n",
     "55 chunk size over 64 bits": CHUNKED + b"fffffffffffffffff\r\n",
-    "56 switching protocols": b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
+    "56 switching protocols": b"HTTP/1.1 101 S\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
     "56 endless interim answers": b"HTTP/1.1 100 Continue\r\n\r\n" * 100,
     "58 no content": b"HTTP/1.1 304 Not Modified\r\n\r\n" + WHOLE,
     "59 short body": JSON + b"Content-Length: 1000\r\n\r\n" + WHOLE,
