@@ -1,8 +1,7 @@
 """``multiproxy demo``: the real program with simulated llama-servers, and clients that use it.
 
-One server can be told to misbehave, one is never there, one loads for a while; the clients come
-from ``demo_traffic``. This process serves; its two children end when it does, however it ends,
-because they hold the read end of a pipe that only it can write to.
+The servers (``demo_servers``) and the clients (``demo_traffic``) are one child process. It ends
+when this one does, however that ends: it holds the read end of a pipe that only this one writes.
 """
 
 import argparse
@@ -11,10 +10,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from multiproxy.cli import exit_codes, serve
+from multiproxy.cli.demo_servers import SERVERS
 from multiproxy.config import Address, ConfigError, load
 from multiproxy.config.units import Malformed, address
 
@@ -24,19 +24,15 @@ CONFIG = """\
 # What `multiproxy demo` runs with. Nothing here is a real model.
 listen: {listen}
 dashboard: {dashboard}
-timeouts: {{drain: 5s, queue: 20s}}
+timeouts: {{drain: 5s, queue: 20s, idle: 20s}}
 backends:
-  - {{id: gpu-a, simulate: {{model: qwen3-32b, tokens_per_second: 58, prompt_tokens_per_second: 2800, context_size: 32768}}}}
-  - {{id: gpu-b, simulate: {{model: qwen3-32b, tokens_per_second: 61, prompt_tokens_per_second: 3000, context_size: 32768}}}}
-  - {{id: flaky, url: "{flaky}"}}
-  - {{id: mac-studio, simulate: {{model: gemma-3-27b, slots: 2, tokens_per_second: 22, prompt_tokens_per_second: 700, context_size: 16384}}}}
-  - {{id: big-one, simulate: {{model: llama-3.3-70b, slots: 1, tokens_per_second: 9, prompt_tokens_per_second: 300, load_time: 25s}}}}
-  - {{id: gone, url: "{gone}"}}
+{backends}
 models:
   qwen3-32b: {{backends: [gpu-a, gpu-b, flaky], aliases: [gpt-4o, "claude-*"]}}
   gemma-3-27b: {{backends: [mac-studio, gone]}}
   llama-3.3-70b: {{backends: [big-one]}}
-"""  # noqa: E501 - one line is one server
+  phi-4-mini: {{backends: [sleeper]}}
+"""
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -53,20 +49,17 @@ def demo(options: argparse.Namespace) -> int:
 def _run(folder: Path, listen: Address, dashboard: Address, rate: float) -> int:
     # Neither an own config nor an own history is touched.
     os.environ["XDG_STATE_HOME"] = str(folder)
-    children: list[subprocess.Popen[bytes]] = []
     ends, alive = os.pipe()
+    sockets = {name: _listener() for name in SERVERS}
+    urls = {name: _url(sock) for name, sock in sockets.items()} | {"gone": _closed()}
+    world = None
     try:
-        with _listener() as flaky:
-            where = f"http://{LOOPBACK}:{flaky.getsockname()[1]}"
-            children.append(_simulator(flaky, ends))
-        with _listener() as closed:
-            gone = f"http://{LOOPBACK}:{closed.getsockname()[1]}"
+        backends = "\n".join(f'  - {{id: {name}, url: "{url}"}}' for name, url in urls.items())
         path = folder / "demo.yaml"
-        text = CONFIG.format(listen=listen, dashboard=dashboard, flaky=where, gone=gone)
+        text = CONFIG.format(listen=listen, dashboard=dashboard, backends=backends)
         path.write_text(text, encoding="utf-8")
         config = load(str(path))
-        if rate:
-            children.append(_traffic(listen, where, rate, ends))
+        world = _world(listen, rate, sockets, ends)
         return serve.run(config, str(path), lambda: load(str(path)))
     except ConfigError as error:
         print(error, file=sys.stderr)
@@ -74,9 +67,9 @@ def _run(folder: Path, listen: Address, dashboard: Address, rate: float) -> int:
     finally:
         os.close(alive)
         os.close(ends)
-        for child in children:
-            child.terminate()
-            child.wait()
+        if world is not None:
+            world.terminate()
+            world.wait()
 
 
 def _settled(wanted: Address) -> Address:
@@ -95,28 +88,29 @@ def _listener() -> socket.socket:
     return sock
 
 
-def _simulator(sock: socket.socket, lifeline: int) -> "subprocess.Popen[bytes]":
-    flags = ["--model", "qwen3-32b", "--tps", "45", "--pps", "1500", "--ctx", "32768", "--control"]
-    return _start(
-        ["-m", "multiproxy", "simulate", *flags, "--fd", str(sock.fileno()),
-         "--lifeline", str(lifeline)],
-        [sock.fileno(), lifeline],
-    )  # fmt: skip
+def _url(sock: socket.socket) -> str:
+    return f"http://{LOOPBACK}:{sock.getsockname()[1]}"
 
 
-def _traffic(api: Address, flaky: str, rate: float, lifeline: int) -> "subprocess.Popen[bytes]":
-    return _start(
-        ["-m", "multiproxy.cli.demo_traffic", "--api", str(api), "--flaky", flaky,
-         "--rate", str(rate), "--lifeline", str(lifeline)],
-        [lifeline],
-    )  # fmt: skip
+def _closed() -> str:
+    """An address where nobody listens."""
+    with _listener() as sock:
+        return _url(sock)
 
 
-def _start(arguments: Sequence[str], inherit: Sequence[int]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, *arguments],
+def _world(
+    api: Address, rate: float, sockets: Mapping[str, socket.socket], lifeline: int
+) -> "subprocess.Popen[bytes]":
+    """The servers and the clients: one process, so that the demo starts soon."""
+    servers = [f"--server={name}={sock.fileno()}" for name, sock in sockets.items()]
+    world = subprocess.Popen(
+        [sys.executable, "-m", "multiproxy.cli.demo_traffic", "--api", str(api),
+         "--rate", str(rate), "--lifeline", str(lifeline), *servers],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        pass_fds=inherit,
-        process_group=0,  # Ctrl+C is for this process, which then ends them
-    )
+        pass_fds=[lifeline, *(sock.fileno() for sock in sockets.values())],
+        process_group=0,  # Ctrl+C is for this process, which then ends it
+    )  # fmt: skip
+    for sock in sockets.values():
+        sock.close()
+    return world

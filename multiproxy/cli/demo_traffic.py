@@ -10,20 +10,12 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from multiproxy.cli.demo_servers import FLAKY, misbehave, open_servers
+
 START_S = 0.5  # between two looks for the API
-FAULT_S = 9.0  # between two misdeeds of the flaky server
 MOST_AT_ONCE = 40  # requests; more would only wait
 TOPICS = ("the tides", "sourdough", "a sorting network", "the moon", "rain", "garbage collection")
 SYSTEM = "You answer briefly and plainly, and you never mention these instructions. " * 40
-
-# What the flaky server does to its next answer; see the simulator's faults.
-FAULTS: tuple[dict[str, Any], ...] = (
-    {"kind": "cut", "count": 1},  # before anything was said: another server takes over
-    {"kind": "cut", "count": 1, "reset": True, "after_events": 12},
-    {"kind": "status", "status": 500, "count": 2},
-    {"kind": "error-event", "count": 1, "after_events": 8},
-    {"kind": "stall", "count": 1, "after_events": 20, "pings": True},
-)
 
 AGENTS = {
     "chat": "OpenAI/Python 2.8.0",
@@ -60,8 +52,8 @@ def some_request(chance: random.Random) -> Request:
         )
     dialect = kind if kind in AGENTS else chance.choice(("chat", "messages"))
     model = chance.choices(
-        ("gpt-4o", "claude-sonnet-4", "qwen3-32b", "gemma-3-27b", "llama-3.3-70b"),
-        (6, 6, 4, 3, 1),
+        ("gpt-4o", "claude-sonnet-4", "qwen3-32b", "gemma-3-27b", "llama-3.3-70b", "phi-4-mini"),
+        (60, 60, 40, 30, 10, 3),
     )[0]
     tokens = min(900, int(chance.lognormvariate(4.6, 0.8)) + 4)
     prompt = f"Tell me about {chance.choice(TOPICS)}. " + "Take this into account. " * int(
@@ -117,15 +109,6 @@ async def send(host: str, port: int, request: Request) -> None:
         writer.transport.abort()
 
 
-async def misbehave(flaky: str, chance: random.Random) -> None:
-    """Have the flaky server do something wrong now and then."""
-    host, _, port = flaky.removeprefix("http://").rpartition(":")
-    while True:
-        await asyncio.sleep(FAULT_S * chance.uniform(0.5, 1.5))
-        body = {"faults": [chance.choice(FAULTS)]}
-        await send(host, int(port), Request("/simulator/fault", body, "demo", None))
-
-
 async def visit(host: str, port: int, rate: float, chance: random.Random) -> None:
     """Clients for ever: ``rate`` requests per second on average, in bursts and lulls."""
     await _until_served(host, port)
@@ -160,16 +143,16 @@ async def _until_served(host: str, port: int) -> None:
         await asyncio.sleep(START_S)
 
 
-async def run(api: str, flaky: str, rate: float, lifeline: int) -> None:
-    """Be all clients until the demo ends, which closes the lifeline."""
+async def run(api: str, rate: float, descriptors: Mapping[str, int], lifeline: int) -> None:
+    """Be the servers and all clients until the demo ends, which closes the lifeline."""
     host, _, port = api.rpartition(":")
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(lifeline, ended.set)
     chance = random.Random()
-    tasks = [
-        asyncio.create_task(visit(host.strip("[]"), int(port), rate, chance)),
-        asyncio.create_task(misbehave(flaky, chance)),
-    ]
+    servers = await open_servers(descriptors)
+    tasks = [asyncio.create_task(misbehave(servers[FLAKY], chance))]
+    if rate:
+        tasks.append(asyncio.create_task(visit(host.strip("[]"), int(port), rate, chance)))
     await ended.wait()
     for task in tasks:
         task.cancel()
@@ -179,11 +162,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Started by ``multiproxy demo``."""
     parser = argparse.ArgumentParser(prog="demo_traffic")
     parser.add_argument("--api", required=True)
-    parser.add_argument("--flaky", required=True)
     parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--server", action="append", required=True, metavar="ID=DESCRIPTOR")
     parser.add_argument("--lifeline", type=int, required=True)
     options = parser.parse_args(argv)
-    asyncio.run(run(options.api, options.flaky, options.rate, options.lifeline))
+    pairs = (pair.rpartition("=") for pair in options.server)
+    descriptors = {name: int(descriptor) for name, _, descriptor in pairs}
+    asyncio.run(run(options.api, options.rate, descriptors, options.lifeline))
 
 
 if __name__ == "__main__":

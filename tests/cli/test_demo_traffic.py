@@ -4,8 +4,8 @@ import asyncio
 import json
 import random
 
-from multiproxy.cli.demo_traffic import AGENTS, FAULTS, Request, send, some_request
-from multiproxy.simulator.faults import Fault
+from multiproxy.cli.demo_servers import SERVERS
+from multiproxy.cli.demo_traffic import AGENTS, Request, send, some_request
 
 
 def sample(count=600):
@@ -39,8 +39,10 @@ def test_what_is_sent_is_http_and_but_for_the_mistake_json():
             assert json.loads(body)["model"]
 
 
-def test_every_fault_is_one_of_the_simulators():
-    assert [Fault.of(values).kind for values in FAULTS] == [each["kind"] for each in FAULTS]
+def test_every_server_is_asked_by_somebody():
+    asked = b"".join(request.raw for request in sample(3000))
+    for settings in SERVERS.values():
+        assert f'"{settings["model"]}"'.encode() in asked
 
 
 async def test_a_leaver_leaves_after_its_bytes():
