@@ -4,6 +4,7 @@ Secrets are compared as digests, sessions are kept as digests, and a client that
 waiting. What a page shows of the program itself (its files, its probes) is for everyone.
 """
 
+import base64
 import hashlib
 import hmac
 import math
@@ -61,6 +62,32 @@ class Login:
         Raises:
             RateLimited: ``client`` guessed too often; right or wrong, it waits.
         """
+        if not self._is_right(given, client):
+            return None
+        self._renew_link()
+        return self._open_session(self._clock())
+
+    def accepts(self, request: Request) -> bool:
+        """Whether a request itself carries the password, as Prometheus and curl send it.
+
+        Any user name does; ``Bearer PASSWORD`` as well.
+
+        Raises:
+            RateLimited: see ``try_secret``.
+        """
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        if not self.has_password or not value:
+            return False
+        if scheme.lower() == "basic":
+            try:
+                value = base64.b64decode(value, validate=True).decode().partition(":")[2]
+            except ValueError:
+                return False
+        elif scheme.lower() != "bearer":
+            return False
+        return self._is_right(value, request.client)
+
+    def _is_right(self, given: str, client: str) -> bool:
         now = self._clock()
         failures = [at for at in self._failures.get(client, ()) if now - at < FAILURES_S]
         if len(failures) >= MAX_FAILURES:
@@ -72,10 +99,9 @@ class Login:
             )
         if not given or not hmac.compare_digest(_digest(given), self._secret):
             self._failed(client, [*failures, now])
-            return None
+            return False
         self._failures.pop(client, None)
-        self._renew_link()
-        return self._open_session(now)
+        return True
 
     def _open_session(self, now: float) -> Response:
         cookie = secrets.token_urlsafe(32)

@@ -99,7 +99,8 @@ class Routes:
         """Answer whoever is signed in; everyone else may sign in."""
         if request.path == LOGIN_PATH:
             return self._sign_in(request, login)
-        if request.path in OPEN_PATHS or request.path in self._static or login.knows(request):
+        is_open = request.path in OPEN_PATHS or request.path in self._static
+        if is_open or login.knows(request) or login.accepts(request):
             return await self._find(request)(request)
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
             return Response(303, headers=(("Location", LOGIN_PATH),))

@@ -1,5 +1,7 @@
 """Signing in, over the wire."""
 
+from base64 import b64encode
+
 import pytest
 from dashboard_client import request
 
@@ -108,6 +110,34 @@ async def test_a_link_is_good_for_one_browser_and_the_next_one_follows(serve, cl
     assert (await send(served, request("GET", "/", cookie=cookie_of(answer)))).status == 200
     assert (await served.get(links[0])).status == 403
     assert (await served.get(links[1])).status == 303
+
+
+@pytest.mark.parametrize(
+    ("scheme", "value", "status"),
+    [
+        ("Basic", b64encode(b"prometheus:" + PASSWORD.encode()).decode(), 200),
+        ("basic", b64encode(b":" + PASSWORD.encode()).decode(), 200),
+        ("Bearer", PASSWORD, 200),
+        ("Basic", b64encode(b"prometheus:wrong").decode(), 401),
+        ("Basic", "not base64", 401),
+        ("Digest", PASSWORD, 401),
+        ("Bearer", "", 401),
+    ],
+)
+async def test_a_program_may_send_the_password_with_its_request(
+    serve, clock, scheme, value, status
+):
+    served = await serve(login=Login(clock, password=PASSWORD))
+    answer = await served.get("/metrics", authorization=f"{scheme} {value}".strip())
+    assert answer.status == status
+    assert "set-cookie" not in answer.headers
+
+
+async def test_a_program_that_guesses_has_to_wait_as_well(serve, clock):
+    served = await serve(login=Login(clock, password=PASSWORD))
+    for _ in range(5):
+        assert (await served.get("/", authorization="Bearer wrong")).status == 401
+    assert (await served.get("/", authorization=f"Bearer {PASSWORD}")).status == 429
 
 
 def test_one_client_s_guesses_do_not_lock_out_another(clock):
