@@ -11,6 +11,7 @@ from multiproxy.cli import exit_codes
 COMMANDS = {
     "init": "write a config.yaml for the servers that are there",
     "config": "show the settings in use, or what there is to set",
+    "key": "make a key for a client",
     "completion": "print a script that completes commands, flags and backends",
 }
 
@@ -29,6 +30,7 @@ def add(commands: _Commands) -> None:
     """Add the parser of each of `COMMANDS`; its ``run`` takes the options."""
     _add_init(commands)
     _add_config(commands)
+    _add_key(commands)
     _add_completion(commands)
 
 
@@ -78,6 +80,19 @@ def _add_config(commands: _Commands) -> None:
     parser.add_argument("--json", action="store_true", help="for show: as JSON")
 
 
+def _add_key(commands: _Commands) -> None:
+    parser = _parser(
+        commands,
+        "key",
+        "  multiproxy key ann\n  multiproxy key nightly-jobs --json | jq -r .key",
+        description="Make a key for a client and print it, once, with the line of config.yaml that\n"
+        "knows it: that holds a digest, which is no secret.",
+    )
+    parser.set_defaults(run=_key)
+    parser.add_argument("name", metavar="NAME", help="who will use it")
+    parser.add_argument("--json", action="store_true", help="print both as JSON")
+
+
 def _add_completion(commands: _Commands) -> None:
     parser = _parser(
         commands,
@@ -101,6 +116,12 @@ def _init(options: argparse.Namespace) -> int:
     from multiproxy.cli.init import init
 
     return init(options)
+
+
+def _key(options: argparse.Namespace) -> int:
+    from multiproxy.cli.new_key import new_key
+
+    return new_key(options.name, as_json=options.json)
 
 
 def _completion(options: argparse.Namespace) -> int:
