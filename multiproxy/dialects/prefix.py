@@ -22,7 +22,8 @@ SESSION_HEADERS = (
     b"x-session-id", b"session-id", b"session_id", b"thread-id", b"x-claude-code-session-id",
 )  # fmt: skip
 MAX_SESSION = 256  # bytes of a name that count
-PIECE = 4096  # bytes of a bare prompt that are one block
+PIECE = 4096  # characters of a bare prompt that are one turn
+LAST = 16  # turns from the end that are told apart: a request rarely adds more to the one before
 _DATE_IS_NEAR = ("oday's date", "urrent date", "urrent Date", "urrent time", "urrent Time")
 _DATE_LENGTH = 64  # characters behind these words
 _CACHE_MARK = re.compile(rb',?"cache_control":(?:null|\{[^{}]*\})')
@@ -31,36 +32,53 @@ _SYSTEM = ("system", "developer")
 
 
 class Prefix(NamedTuple):
-    """``session`` is empty when the client gave no name; ``blocks`` are the head and each message.
+    """A prompt of ``size`` bytes in ``turns``, cut where the next turn may differ.
 
-    ``head_size`` is about how many bytes of the prompt the head stands for: of the tools only
-    names are in its block.
+    ``head`` stands for system and tools (of tools it has the names only). Then come the
+    ``first`` turn, those in the ``middle`` as one, and each of the ``last``; a comma is between
+    turns, wherever they stand. Of a long ``session``, which the client named, the first is
+    enough: then ``middle`` is None.
     """
 
     session: bytes
-    blocks: list[bytes]
-    head_size: int
+    head: bytes
+    first: bytes
+    middle: bytes | None
+    last: list[bytes]
+    size: int
+    turns: int
 
 
 def prefix_of(
     header: Callable[[bytes], bytes | None], data: Mapping[str, Any], size: int
 ) -> Prefix:
-    """Cut a request into blocks. ``header`` looks up a field by its lower-case name.
+    """Cut a request. ``header`` looks up a field by its lower-case name.
 
     ``size`` is the body's length in bytes, 0 when it is not known.
     """
     system, turns = _parts(data)
     head = _head(system, data.get("tools"))
-    head_size = max(len(head), size - sum(map(len, turns)))
-    return Prefix(_session(header, data), [head, *turns], head_size)
+    session = session_of(header, data)
+    if not turns:
+        return Prefix(session, head, b"", b"", [], max(size, len(head)), 0)
+    first = _turn(turns[0])
+    if session and size and len(turns) > LAST:
+        return Prefix(session, head, first, None, [], size, len(turns))
+    cut = max(1, len(turns) - LAST)
+    middle = _turn(turns[1:cut])[1:-1] if cut > 1 else b""
+    last = [_turn(turn) for turn in turns[cut:]]
+    known = len(first) + len(middle) + sum(map(len, last))
+    return Prefix(session, head, first, middle, last, max(size, known + len(head)), len(turns))
 
 
 def holds_media(prefix: Prefix) -> bool:
     """Whether a turn has an image or a file, whose tokens its bytes do not tell."""
-    return any(_MEDIA.search(turn) is not None for turn in prefix.blocks[1:])
+    turns = (prefix.first, prefix.middle or b"", *prefix.last)
+    return any(_MEDIA.search(turn) is not None for turn in turns)
 
 
-def _session(header: Callable[[bytes], bytes | None], data: Mapping[str, Any]) -> bytes:
+def session_of(header: Callable[[bytes], bytes | None], data: Mapping[str, Any]) -> bytes:
+    """What the client calls the conversation; empty when it gives no name."""
     for name in SESSION_HEADERS:
         value = header(name)
         if value:
@@ -73,8 +91,8 @@ def _session(header: Callable[[bytes], bytes | None], data: Mapping[str, Any]) -
     return b""
 
 
-def _parts(data: Mapping[str, Any]) -> tuple[list[object], list[bytes]]:
-    """What is said as the system, and each turn as bytes."""
+def _parts(data: Mapping[str, Any]) -> tuple[list[object], list[Any]]:
+    """What is said as the system, and the turns."""
     system = [data[key] for key in ("system", "instructions") if data.get(key)]
     turns = data.get("messages", data.get("input"))
     if isinstance(turns, list):
@@ -82,12 +100,12 @@ def _parts(data: Mapping[str, Any]) -> tuple[list[object], list[bytes]]:
         while start < len(turns) and _is_system(turns[start]):
             system.append(turns[start].get("content"))
             start += 1
-        return system, [_turn(turn) for turn in (turns[start:] if start else turns)]
+        return system, (turns[start:] if start else turns)
     prompt = turns if isinstance(turns, str) else data.get("prompt")
     if not isinstance(prompt, str | list):
         return system, []
-    raw = _bytes(prompt)
-    return system, [raw[at : at + PIECE] for at in range(0, len(raw), PIECE)]
+    piece = PIECE if isinstance(prompt, str) else PIECE // 4
+    return system, [prompt[at : at + piece] for at in range(0, len(prompt), piece)]
 
 
 def _is_system(turn: object) -> bool:
@@ -133,8 +151,6 @@ def _undated(text: str) -> str:
 
 
 def _bytes(value: object) -> bytes:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace")
     try:
         return orjson.dumps(value)
     except TypeError:  # a lone surrogate, or nested too deeply: refused elsewhere

@@ -26,29 +26,42 @@ class Mark(NamedTuple):
     size: int
 
 
-def marks_of(session: bytes, blocks: Sequence[bytes], head_size: int) -> list[Mark]:
-    """Return the marks of a prompt, shortest first.
+def marks_of(
+    session: bytes,
+    head: bytes,
+    first: bytes,
+    middle: bytes | None,
+    last: Sequence[bytes],
+    size: int,
+) -> list[Mark]:
+    """Return the marks of a prompt of ``size`` bytes, shortest first.
 
-    ``blocks`` are its head and its messages. A session's sub-conversations (agents send one
-    session's name with all of them) differ in their head or their first message.
+    One is behind its head, one behind its first turn, and one behind each of the last ones;
+    ``middle`` is what is between, commas included; None when nobody looked. A session's
+    sub-conversations (agents send one session's name with all of them) differ in their head or
+    their first turn.
     """
-    if not blocks:
-        return []
-    head = crc32(blocks[0])
-    size = head_size
-    marks = [Mark(_spread(head), size)]
-    if session and len(blocks) > 1:
-        named = crc32(blocks[1], crc32(session, head))
-        marks.append(
-            Mark(_spread(named, len(session)), size + sum(map(len, blocks)) - len(blocks[0]))
-        )
+    sum_ = crc32(head)
+    end = 0  # of the head: what is in no turn, tools included
+    if middle is not None:
+        end = max(len(head), size - len(first) - len(middle) - sum(map(len, last)))
+    marks = [Mark(_key(sum_, 0), end)]
+    if not first:
         return marks
-    sum_, length = head, 0
-    for block in blocks[1:]:
-        sum_ = crc32(block, sum_)
-        length += len(block)
-        # The length is a second check: two chains are one only if both agree.
-        marks.append(Mark(_spread(sum_, length), size + length))
+    length = len(first)
+    if session:
+        named = crc32(first, crc32(session, sum_))
+        marks.append(Mark(_key(named, len(session)), size))
+        return marks
+    sum_ = crc32(first, sum_)
+    marks.append(Mark(_key(sum_, length), end + length))
+    if middle:
+        sum_ = crc32(middle, crc32(b",", sum_))
+        length += len(middle) + 1
+    for turn in last:
+        sum_ = crc32(turn, crc32(b",", sum_))
+        length += len(turn) + 1
+        marks.append(Mark(_key(sum_, length), end + length))
     return marks
 
 
@@ -71,7 +84,7 @@ class Homes:
 
     def __init__(self, names: Mapping[int, str], weights: Mapping[int, float]) -> None:
         members = [
-            (backend, _spread(crc32(name.encode()), len(name)), weights.get(backend, 1.0))
+            (backend, _seed(name.encode()), weights.get(backend, 1.0))
             for backend, name in names.items()
         ]
         self._groups = _grouped(members)
@@ -122,5 +135,10 @@ def _mix(value: int) -> int:
     return value ^ (value >> 29)
 
 
-def _spread(checksum: int, length: int = 0) -> int:
-    return _mix((checksum << 32) ^ length ^ 0x5851F42D4C957F2D) or 1
+def _key(checksum: int, length: int) -> int:
+    """64 bits: two chains have the same key only if checksum and length agree."""
+    return ((checksum * _ODD) & _MASK) ^ ((length << 40) & _MASK) or 1
+
+
+def _seed(name: bytes) -> int:
+    return _mix(crc32(name) << 32 ^ len(name))

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from multiproxy.routing.affinity import Mark
 from multiproxy.routing.pace import Pace
 
-DEEPEST = 32  # marks looked up from the end: a turn rarely adds more messages
+DEEPEST = 16  # marks looked up from the end: a request rarely adds more messages
 LAST = 2  # marks noted from the end: clients change their last message after the fact
 ANYBODY = 4095  # a count is the same wherever the model is
 WORTH = 256  # tokens; to read fewer again is cheaper than to bind a request to a backend

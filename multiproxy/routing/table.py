@@ -46,7 +46,7 @@ class Route:
     arms: "tuple[tuple[Route, int], ...]" = ()
 
     def arm(self, key: int) -> "Route":
-        """Return the route of a conversation: always the same one, but for arms without backends."""
+        """Return the route of a conversation: always the same, unless its arm has no backends."""
         arms = [(route, weight) for route, weight in self.arms if route.candidates and weight]
         if not arms:
             return self

@@ -3,8 +3,9 @@ whose window is too small.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from multiproxy._http.head import RequestHead
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from multiproxy.worker.main import Worker
 
 _COUNTABLE = (Speech.CHAT, Speech.MESSAGES, Speech.RESPONSES)
+_NAMES = ("prompt_cache_key", "metadata")
 _ELSEWHERE = ("previous_response_id", "conversation")  # the prompt is more than the body
 
 
@@ -51,12 +53,12 @@ async def fit(
         return route, wish
     if any(data.get(name) for name in _ELSEWHERE):
         return route, wish
-    prefix = prefix_of(head.get, data, size)
+    prefix = prefix_of(_no_session, _unnamed(data), size)
     if holds_media(prefix):
         return route, wish
-    marks = _salted(marks_of(b"", prefix.blocks, prefix.head_size), route.model)
+    marks = _salted(marks_of(*prefix[:6]), route.model)
     recall = worker.placer.wishes.recall
-    prompt = _known(worker, marks, prefix.head_size if data.get("tools") else 0)
+    prompt = _known(worker, marks, prefix.turns, marks[0].size if data.get("tools") else 0)
     verdict = judge(prompt, windows, recall.bytes_per_token)
     wish = replace(wish, window_key=marks[-1].key)
     if verdict is not Verdict.ASK:
@@ -84,12 +86,21 @@ def _salted(marks: list[Mark], model: str) -> list[Mark]:
     return [Mark(mark.key ^ salt or 1, mark.size) for mark in marks]
 
 
-def _known(worker: "Worker", marks: list[Mark], tools: int) -> Prompt:
+def _no_session(name: bytes) -> None:
+    """A session's name says nothing of what is in its prompt."""
+
+
+def _unnamed(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in data.items() if key not in _NAMES}
+
+
+def _known(worker: "Worker", marks: list[Mark], turns: int, tools: int) -> Prompt:
     """The prompt with what was counted of it before."""
-    turns = len(marks) - 1
-    size = marks[-1].size
-    for number in range(turns, max(0, turns - DEEPEST), -1):
-        for trace in worker.board.memory.find(marks[number].key):
+    last = len(marks) - 1
+    for number in range(last, max(0, last - DEEPEST), -1):
+        mark = marks[number]
+        for trace in worker.board.memory.find(mark.key):
             if trace.is_exact and trace.backend == ANYBODY:
-                return Prompt(size, turns, tools, trace.tokens, marks[number].size, number)
-    return Prompt(size, turns, tools)
+                known = turns - (last - number)
+                return Prompt(marks[-1].size, turns, tools, trace.tokens, mark.size, known)
+    return Prompt(marks[-1].size, turns, tools)

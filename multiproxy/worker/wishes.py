@@ -12,7 +12,7 @@ from multiproxy._http.head import RequestHead
 from multiproxy.dialects.events import Usage
 from multiproxy.dialects.prefix import prefix_of
 from multiproxy.dialects.request import Request
-from multiproxy.routing.affinity import Homes, marks_of
+from multiproxy.routing.affinity import Homes, Mark, marks_of
 from multiproxy.routing.recall import Recall, Table, Wish
 from multiproxy.routing.table import Route
 from multiproxy.worker.endpoints import Endpoint, Kind
@@ -44,12 +44,12 @@ class Wishes:
             or endpoint.name not in _CACHED
         ):
             return NO_WISH
-        marks = marks_of(*prefix_of(head.get, request.data, len(request.raw)))
+        marks = _marks(head, request)
         return self.recall.wish(marks, route.candidates, time.monotonic())
 
     def key(self, head: RequestHead, request: Request) -> int:
         """Return what names a request's conversation, the same in all of its turns; 0 nothing."""
-        marks = marks_of(*prefix_of(head.get, request.data, len(request.raw)))
+        marks = _marks(head, request)
         return Wish(marks).key
 
     def homes(self, wish: Wish, candidates: tuple[int, ...]) -> list[int]:
@@ -87,6 +87,11 @@ class Wishes:
     def failed(self, lease: "Lease") -> None:
         """A backend did not answer: what it was sent is not in its cache."""
         self.recall.failed(lease.wish, lease.backend)
+
+
+def _marks(head: RequestHead, request: Request) -> list[Mark]:
+    prefix = prefix_of(head.get, request.data, len(request.raw))
+    return marks_of(*prefix[:6])
 
 
 def _seconds(milliseconds: object) -> float:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from multiproxy.dialects.prefix import MAX_SESSION, PIECE, holds_media, prefix_of
+from multiproxy.dialects.prefix import LAST, MAX_SESSION, PIECE, holds_media, prefix_of
 
 HI = {"role": "user", "content": "hi"}
 BILLING = "x-anthropic-billing-header: cc_version=2.1.36; cch={};"
@@ -13,11 +13,16 @@ def cut(data, size=0, **headers):
     return prefix_of(fields.get, data, size)
 
 
+def blocks(prefix):
+    """Head and turns, as far as they are told apart."""
+    return [prefix.head, *([prefix.first] if prefix.turns else []), *prefix.last]
+
+
 def test_a_longer_conversation_begins_with_the_shorter_ones_blocks():
     turns = [{"role": "system", "content": "be kind"}, HI, {"role": "assistant", "content": "ho"}]
     short, long = cut({"messages": turns[:2]}), cut({"messages": turns, "temperature": 1})
-    assert short.blocks == [b"be kind", b'{"role":"user","content":"hi"}']
-    assert long.blocks[:2] == short.blocks and len(long.blocks) == 3
+    assert blocks(short) == [b"be kind", b'{"role":"user","content":"hi"}']
+    assert blocks(long)[:2] == blocks(short) and len(blocks(long)) == 3
 
 
 def test_the_head_is_system_and_tools_in_every_dialect():
@@ -27,11 +32,11 @@ def test_the_head_is_system_and_tools_in_every_dialect():
         {"type": "web_search"},
     ]
     chat = [{"role": "system", "content": "s"}, {"role": "developer", "content": "d"}, HI]
-    assert cut({"messages": chat, "tools": tools}).blocks[0] == b"s\0d\0read\0write\0web_search"
+    assert cut({"messages": chat, "tools": tools}).head == b"s\0d\0read\0write\0web_search"
     messages = {"system": [{"type": "text", "text": "s"}], "messages": [HI], "tools": tools[1:2]}
-    assert cut(messages).blocks[0] == b"s\0write"
-    assert cut({"instructions": "s", "input": "hi"}).blocks == [b"s", b"hi"]
-    assert cut({"instructions": "s", "input": [HI]}).blocks[0] == b"s"
+    assert cut(messages).head == b"s\0write"
+    assert blocks(cut({"instructions": "s", "input": "hi"})) == [b"s", b'"hi"']
+    assert cut({"instructions": "s", "input": [HI]}).head == b"s"
 
 
 @pytest.mark.parametrize(
@@ -46,10 +51,10 @@ def test_the_head_is_system_and_tools_in_every_dialect():
 )
 def test_the_billing_line_does_not_count(system):
     first, second = (cut({"system": system(nonce), "messages": [HI]}) for nonce in ("a1b2c", "d3"))
-    assert first.blocks == second.blocks
-    assert first.blocks[0] == b"be kind"
+    assert blocks(first) == blocks(second)
+    assert first.head == b"be kind"
     chat = {"messages": [{"role": "system", "content": system("xyz")}, HI]}
-    assert cut(chat).blocks == first.blocks
+    assert blocks(cut(chat)) == blocks(first)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +64,7 @@ def test_the_billing_line_does_not_count(system):
 def test_the_date_does_not_count_and_what_follows_it_does(words):
     def heads(rest):
         return [
-            cut({"system": words.format(date) + "\n" + rest, "messages": []}).blocks[0]
+            cut({"system": words.format(date) + "\n" + rest, "messages": []}).head
             for date in ("2026-11-23", "Tuesday, 24 November 2026 at 08:00")
         ]
 
@@ -73,18 +78,35 @@ def test_marks_of_what_to_cache_move_and_do_not_count():
     text = {"type": "text", "text": 'say "cache_control":{} aloud'}
     plain = cut({"messages": [{"role": "user", "content": [text]}]})
     for part in ({**text, **mark}, {**text, "cache_control": None}):
-        assert cut({"messages": [{"role": "user", "content": [part]}]}).blocks == plain.blocks
-    assert b"aloud" in plain.blocks[1]
+        assert cut({"messages": [{"role": "user", "content": [part]}]}).first == plain.first
+    assert b"aloud" in plain.first
 
 
 def test_a_bare_prompt_is_cut_into_pieces():
-    blocks = cut({"prompt": "x" * (PIECE + 1)}).blocks
-    assert [len(block) for block in blocks] == [0, PIECE, 1]
-    assert cut({"prompt": [1, 2, 3]}).blocks == [b"", b"[1,2,3]"]
+    found = cut({"prompt": "x" * (PIECE + 1)})
+    assert (found.turns, found.first, found.last) == (2, b'"%b"' % (b"x" * PIECE), [b'"x"'])
+    assert blocks(cut({"prompt": [1, 2, 3]})) == [b"", b"[1,2,3]"]
 
 
 def test_what_is_not_in_the_messages_is_the_heads_size():
-    assert cut({"messages": [HI]}, size=1030).head_size == 1000
+    found = cut({"messages": [HI]}, size=1030)
+    assert found.size == 1030
+    assert cut({"messages": [HI], "system": "s"}).size == 1 + len(found.first)
+
+
+def test_the_middle_is_one_and_the_end_is_told_apart():
+    turns = [{"role": "user", "content": str(number)} for number in range(LAST + 3)]
+    found = cut({"messages": turns})
+    assert (found.turns, len(found.last)) == (LAST + 3, LAST)
+    assert found.middle == b'{"role":"user","content":"1"},{"role":"user","content":"2"}'
+    assert cut({"messages": turns[: LAST + 1]}).middle == b""
+
+
+def test_of_a_long_session_the_first_turn_is_enough():
+    turns = [HI] * (LAST + 1)
+    found = cut({"messages": turns}, size=999, x_session_id=b"s")
+    assert (found.middle, found.last, found.size) == (None, [], 999)
+    assert cut({"messages": turns[1:]}, size=999, x_session_id=b"s").middle == b""
 
 
 @pytest.mark.parametrize(
@@ -117,7 +139,7 @@ def test_a_session_is_what_the_client_calls_it(data, headers, session):
     ],
 )
 def test_nothing_that_a_client_sends_makes_it_fail(data):
-    assert cut(data).blocks
+    assert cut(data).head is not None
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,26 @@ NAMES = {index: f"gpu-{index}" for index in range(8)}
 TURNS = [b"head", b"hello", b"hi there", b"how are you"]
 
 
+def mark(session: bytes, blocks: list[bytes], head_size: int, last: int = 16) -> list[Mark]:
+    """The marks of a head and turns, of which so many are told apart from the end."""
+    head, *turns = blocks or [b""]
+    cut = max(1, len(turns) - last)
+    told = b",".join(turns)
+    size = head_size + len(told)
+    return marks_of(session, head, b"".join(turns[:1]), b",".join(turns[1:cut]), turns[cut:], size)
+
+
 def keys(count):
-    return [marks_of(b"", [b"head", b"%d" % number], 4)[-1].key for number in range(count)]
+    return [mark(b"", [b"head", b"%d" % number], 4)[-1].key for number in range(count)]
 
 
 def test_each_turn_keeps_the_marks_of_the_last_one():
-    marks = marks_of(b"", TURNS, 100)
+    marks = mark(b"", TURNS, 100)
     for turns in range(1, 5):
-        assert marks_of(b"", TURNS[:turns], 100) == marks[:turns]
-    assert [mark.size for mark in marks] == [100, 105, 113, 124]
-    assert len({mark.key for mark in marks}) == 4 and all(mark.key > 0 for mark in marks)
+        shorter = mark(b"", TURNS[:turns], 100)
+        assert [each.key for each in shorter] == [each.key for each in marks[:turns]]
+    assert [each.size for each in marks] == [102, 107, 116, 128]
+    assert len({each.key for each in marks}) == 4 and all(each.key > 0 for each in marks)
 
 
 @pytest.mark.parametrize(
@@ -31,28 +41,45 @@ def test_each_turn_keeps_the_marks_of_the_last_one():
     ],
 )
 def test_another_head_or_message_is_another_prompt(other):
-    assert marks_of(b"", other, 100)[-1].key not in {m.key for m in marks_of(b"", TURNS, 100)}
+    assert mark(b"", other, 100)[-1].key not in {m.key for m in mark(b"", TURNS, 100)}
 
 
 def test_a_named_session_is_one_key_however_long_it_is():
-    short, long = (marks_of(b"s1", TURNS[:n], 100) for n in (2, 4))
+    short, long = (mark(b"s1", TURNS[:n], 100) for n in (2, 4))
     assert [mark.key for mark in short] == [mark.key for mark in long]
-    assert (short[1].size, long[1].size) == (105, 124)
-    assert marks_of(b"s2", TURNS, 100)[1].key != long[1].key
-    assert marks_of(b"s2", TURNS, 100)[0] == long[0]  # the head is the same for all
+    assert (short[1].size, long[1].size) == (105, 126)
+    assert mark(b"s2", TURNS, 100)[1].key != long[1].key
+    assert mark(b"s2", TURNS, 100)[0] == long[0]  # the head is the same for all
 
 
 def test_sub_conversations_of_one_session_are_told_apart():
     """Agents send one session's name: a sub-agent has another head, or another first message."""
-    main = marks_of(b"s", [b"you are an agent", b"fix it", b"..."], 9)[-1].key
-    other_head = marks_of(b"s", [b"you explore", b"fix it"], 9)[-1].key
-    other_task = marks_of(b"s", [b"you are an agent", b"find it"], 9)[-1].key
+    main = mark(b"s", [b"you are an agent", b"fix it", b"..."], 9)[-1].key
+    other_head = mark(b"s", [b"you explore", b"fix it"], 9)[-1].key
+    other_task = mark(b"s", [b"you are an agent", b"find it"], 9)[-1].key
     assert len({main, other_head, other_task}) == 3
 
 
 def test_nothing_is_marked_where_there_is_nothing():
-    assert marks_of(b"", [], 0) == []
-    assert marks_of(b"s", [b""], 0) == [Mark(marks_of(b"", [b""], 0)[0].key, 0)]
+    assert [each.size for each in mark(b"", [], 0)] == [0]
+    assert [each.size for each in mark(b"s", [b"head"], 9)] == [9]
+
+
+def test_turns_may_move_from_the_last_ones_to_the_middle():
+    turns = [b"%d" % number for number in range(40)]
+    for last in (1, 4, 39):
+        marks = mark(b"", [b"head", *turns], 100, last)
+        assert marks[-1].key == mark(b"", [b"head", *turns], 100)[-1].key
+        assert len(marks) == 2 + last
+    assert {each.key for each in mark(b"", [b"head", *turns[:30]], 100, 4)} <= {
+        each.key for each in mark(b"", [b"head", *turns], 100, 39)
+    }
+
+
+def test_a_long_sessions_turns_are_not_looked_at():
+    marks = marks_of(b"s", b"head", b"first", None, [], 5000)
+    assert [each.size for each in marks] == [0, 5000]
+    assert marks[1].key == mark(b"s", [b"head", b"first", b"second"], 9)[1].key
 
 
 @pytest.mark.parametrize("count", [8, FLAT + 1, 100])

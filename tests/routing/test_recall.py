@@ -14,7 +14,12 @@ def recall() -> Recall:
 
 
 def marks(*turns: str, session: bytes = b""):
-    return marks_of(session, [HEAD, *(turn.encode() * 1000 for turn in turns)], HEAD_SIZE)
+    """Each letter is a turn of 1,000 bytes."""
+    told = [turn.encode() * 1000 for turn in turns]
+    size = HEAD_SIZE + sum(map(len, told)) + len(told) - 1
+    last = told[1:][-16:]
+    middle = b",".join(told[1 : len(told) - len(last)])
+    return marks_of(session, HEAD, told[0], middle, last, size)
 
 
 def go(memory: Recall, backend: int, *turns: str, now: float = 10.0, **more):
@@ -76,7 +81,7 @@ def test_a_session_is_found_however_its_messages_changed():
 
 def test_short_prompts_are_neither_noted_nor_looked_up():
     memory = recall()
-    short = marks_of(b"", [b"", b"x" * (WORTH * 4 - 200)], 100)
+    short = marks_of(b"", b"", b"x" * (WORTH * 4 - 200), b"", [], WORTH * 4 - 100)
     wish = memory.wish(short, ALL, 1.0)
     assert not wish.is_worth_it
     memory.placed(wish, 0, 1.0)

@@ -163,9 +163,8 @@ def test_a_split_gives_each_arm_its_share_and_keeps_every_conversation_on_its_ar
     assert (route.model, route.candidates) == ("assistant", (0, 1, 2))
     counts = Counter()
     for number in range(10_000):
-        turns = [b"head", b"%d" % number]
         arms = {
-            route.arm(marks_of(b"", turns + [b"more"] * length, 9)[1].key).model
+            route.arm(marks_of(b"", b"h", b"%d" % number, b"", [b"more"] * length, 9)[1].key).model
             for length in range(3)
         }
         assert len(arms) == 1
