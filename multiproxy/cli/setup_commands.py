@@ -85,8 +85,8 @@ def _add_key(commands: _Commands) -> None:
         commands,
         "key",
         "  multiproxy key ann\n  multiproxy key nightly-jobs --json | jq -r .key",
-        description="Make a key for a client and print it, once, with the line of config.yaml that\n"
-        "knows it: that holds a digest, which is no secret.",
+        description="Make a key for a client and print it, once, with the line of config.yaml\n"
+        "that knows it: that holds a digest, which is no secret.",
     )
     parser.set_defaults(run=_key)
     parser.add_argument("name", metavar="NAME", help="who will use it")

@@ -34,6 +34,9 @@ def test_the_shipped_config_is_valid_and_needs_nothing(monkeypatch):
     assert {backend.simulate.model for backend in config.backends if backend.simulate} == {"demo"}
 
 
+EXAMPLES = {"GPU_B_KEY": "k", "ANN_KEY": "sk-ann-0123", "JOBS_KEY": "sk-jobs-0123"}
+
+
 @pytest.fixture
 def uncommented() -> str:
     """The shipped config with every example in use: a # without a blank taken away."""
@@ -42,7 +45,7 @@ def uncommented() -> str:
 
 
 def test_every_example_in_the_shipped_config_is_valid(uncommented):
-    config = parse(uncommented, "config.yaml", {"GPU_B_KEY": "k"}, str)
+    config = parse(uncommented, "config.yaml", EXAMPLES, str)
     assert [backend.id for backend in config.backends] == [
         "127.0.0.1:8081",
         "demo-1",
@@ -51,12 +54,13 @@ def test_every_example_in_the_shipped_config_is_valid(uncommented):
     ]
     assert config.backends[3].api_key == "k"
     assert config.models[0].aliases == ("gpt-4o", "claude-*")
+    assert [(key.name, key.models) for key in config.keys] == [("ann", ("*",)), ("jobs", ("demo",))]
     assert config.allowed_hosts == ("llm.example.org",)
     assert config.cors_origins == ("https://chat.example.org",)
 
 
 def test_the_shipped_config_shows_the_defaults(uncommented):
-    config, default = parse(uncommented, "config.yaml", {"GPU_B_KEY": "k"}, str), Config()
+    config, default = parse(uncommented, "config.yaml", EXAMPLES, str), Config()
     assert (config.listen, config.dashboard) == (default.listen, default.dashboard)
     assert (config.timeouts, config.retry) == (default.timeouts, default.retry)
     assert (config.limits, config.history) == (default.limits, default.history)
