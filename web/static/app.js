@@ -166,6 +166,7 @@
     if (event.target.closest("input, select, textarea, [contenteditable]")) return;
     if (event.key === "p") togglePause();
     else if (event.key === "t") switchTheme();
+    else if (event.key === "?") document.getElementById("keys")?.showModal();
     else if (event.key === "/") {
       const search = document.querySelector("input[type=search]");
       if (!search) return;
