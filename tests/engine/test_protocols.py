@@ -282,6 +282,27 @@ def test_a_client_of_a_whole_answer_that_leaves_frees_its_slot_beside_a_busy_one
     until(lambda: engine.busy_slots() == 0, limit_s=5)
 
 
+# -- prefill ---------------------------------------------------------------------------------
+
+
+BEGUN = "The proxy reads a"
+PREFILLED = {
+    "/v1/messages": {"messages": [*HELLO, {"role": "assistant", "content": BEGUN}],
+                     "max_tokens": 12, "temperature": 0},
+    "/v1/responses": {"input": [*HELLO, {"role": "assistant", "content": BEGUN}],
+                      "max_output_tokens": 12, "temperature": 0, "seed": 7},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PREFILLED)
+def test_an_answer_goes_on_behind_the_assistants_words(engine, before, path):
+    proxy = before(engine)
+    status, answer = proxy.ask("POST", path, {"model": "tiny", **PREFILLED[path]})
+    assert status == 200
+    blocks = answer.get("content") or answer["output"][-1]["content"]
+    assert blocks[-1]["text"] and not blocks[-1]["text"].startswith(BEGUN)
+
+
 # -- native ----------------------------------------------------------------------------------
 
 
