@@ -8,12 +8,14 @@ in the same instant each may be one request ahead, so a limit can be passed by N
 """
 
 import math
+import random
 from typing import NamedTuple
 
 from multiproxy.auth.principal import Principal
 from multiproxy.errors import RateLimited
 
 MINUTE_S = 60.0
+PAUSE_S = (1, 5)  # for one of its own requests to end; with jitter, or all come back at once
 
 
 class Spent(NamedTuple):
@@ -28,13 +30,16 @@ class Spent(NamedTuple):
 
 
 def refuse_excess(
-    principal: Principal, spent: Spent, into_minute_s: float, day_left_s: float, pause_s: int
+    principal: Principal,
+    spent: Spent,
+    into_minute_s: float,
+    day_left_s: float,
+    chance: random.Random,
 ) -> None:
     """Refuse one more request that is over a limit; counts without a limit may be left 0.
 
     ``into_minute_s`` is how far the present minute is, ``day_left_s`` the time until midnight
-    UTC. ``pause_s`` is what a client waits for one of its own requests to end: give it
-    jitter, or all come back at once.
+    UTC.
 
     Raises:
         RateLimited: with the seconds after which it makes sense to come again.
@@ -51,7 +56,7 @@ def refuse_excess(
     if limit is not None and spent.running >= limit:
         raise RateLimited(
             f"This key already runs {limit} requests, which is as many as it may.",
-            retry_after_s=pause_s,
+            retry_after_s=chance.randint(*PAUSE_S),
         )
     for limit, now, before, unit in (
         (principal.requests_per_minute, spent.requests, spent.requests_before, "requests"),

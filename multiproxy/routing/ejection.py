@@ -50,7 +50,7 @@ class Trust(NamedTuple):
 class Known(Protocol):
     """Where trust is looked up, by backend index."""
 
-    def trust(self, index: int) -> Trust: ...
+    def rests_until(self, index: int) -> int: ...
     def in_flight(self, index: int) -> int: ...
 
 
@@ -64,7 +64,7 @@ def admitted(ready: Sequence[int], known: Known, now_ns: int) -> Sequence[int]:
     resting = 0
     admitted = []
     for index in ready:
-        until_ns = known.trust(index).rests_until_ns
+        until_ns = known.rests_until(index)
         if not until_ns or (now_ns >= until_ns and not known.in_flight(index)):
             admitted.append(index)
         else:

@@ -67,6 +67,14 @@ class BackendBoard:
         """Until when the backend rests, and since when it comes back; see routing/ejection.py."""
         return self._rests[index], self._ramps[index]
 
+    def rests_until(self, index: int) -> int:
+        """The first half of ``trust``, for whoever needs no more."""
+        return self._rests[index]
+
+    def ramp_from(self, index: int) -> int:
+        """The second half of ``trust``."""
+        return self._ramps[index]
+
     def write_trust(self, index: int, rests_until_ns: int, ramp_from_ns: int) -> None:
         """For the supervisor. Two stores: between them a backend is trusted too much or little."""
         self._ramps[index] = ramp_from_ns

@@ -7,8 +7,8 @@ the present minute's and the one before are always there.
 
 from multiproxy.scoreboard import layout
 
-_CELLS = layout.KEY_ROW_SIZE // 8
-_RUNNING = 0
+_WIDTH = layout.WORKERS
+_RUNNING = 0  # the first: see reset
 _REQUESTS = 1  # and 2: even and odd minutes
 _TOKENS = 3  # and 4
 _DAY = 5
@@ -17,22 +17,21 @@ _MOST = (1 << _COUNT_BITS) - 1
 
 
 class KeyUsage:
-    """Writer of row ``worker`` is that worker. Minutes and days are whole numbers, any epoch.
+    """Cell ``worker`` of every count is that worker's. Minutes and days are whole numbers.
 
-    A dead worker's row keeps its minutes and its day: what was used was used.
+    A dead worker's cells keep its minutes and its day: what was used was used.
     """
 
     def __init__(self, memory: "memoryview[int]") -> None:
         self._cells = memory[layout.KEY.offset : layout.KEY.end].cast("Q")
-        self._width = layout.KEY.row_size // 8  # cells of one worker
 
     def running(self, key: int) -> int:
         """Generations of a key that run or wait now."""
-        return sum(self._column(key, _RUNNING))
+        return sum(self._of_all(key, _RUNNING))
 
     def add(self, worker: int, key: int, delta: int) -> None:
         """Count generations of a key that begin (+1) or end (-1)."""
-        cell = worker * self._width + key * _CELLS + _RUNNING
+        cell = _first(key, _RUNNING) + worker
         value = self._cells[cell] + delta
         assert value >= 0, f"worker {worker} ended more generations of key {key} than it began"
         self._cells[cell] = value
@@ -60,29 +59,30 @@ class KeyUsage:
 
     def reset(self, worker: int) -> None:
         """Forget what a dead worker ran. For the supervisor, once its pid was reaped."""
-        start = worker * self._width + _RUNNING
-        for cell in range(start, start + self._width, _CELLS):
+        for cell in range(worker, len(self._cells), layout.KEY_COUNTS * _WIDTH):
             if self._cells[cell]:  # a page nobody touched stays untouched
                 self._cells[cell] = 0
 
     def forget_key(self, key: int) -> None:
         """Clear the row of a key that no worker knows. For the supervisor, before its next use."""
-        for worker in range(layout.WORKERS):
-            start = worker * self._width + key * _CELLS
-            for cell in range(start, start + _CELLS):
-                if self._cells[cell]:
-                    self._cells[cell] = 0
+        for cell in range(_first(key, 0), _first(key + 1, 0)):
+            if self._cells[cell]:
+                self._cells[cell] = 0
 
-    def _column(self, key: int, cell: int) -> list[int]:
-        return self._cells[key * _CELLS + cell :: self._width].tolist()
+    def _of_all(self, key: int, count: int) -> list[int]:
+        first = _first(key, count)
+        return self._cells[first : first + _WIDTH].tolist()
 
-    def _sum(self, key: int, cell: int, stamp: int) -> int:
-        return sum(
-            value & _MOST for value in self._column(key, cell) if value >> _COUNT_BITS == stamp
-        )
+    def _sum(self, key: int, count: int, stamp: int) -> int:
+        used = filter(None, self._of_all(key, count))
+        return sum(value & _MOST for value in used if value >> _COUNT_BITS == stamp)
 
-    def _count(self, worker: int, key: int, cell: int, stamp: int, amount: int) -> None:
-        at = worker * self._width + key * _CELLS + cell
+    def _count(self, worker: int, key: int, count: int, stamp: int, amount: int) -> None:
+        at = _first(key, count) + worker
         value = self._cells[at]
         before = value & _MOST if value >> _COUNT_BITS == stamp else 0
         self._cells[at] = stamp << _COUNT_BITS | min(before + amount, _MOST)
+
+
+def _first(key: int, count: int) -> int:
+    return (key * layout.KEY_COUNTS + count) * _WIDTH

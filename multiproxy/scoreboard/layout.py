@@ -27,7 +27,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MAGIC = b"MultiPrx"
-VERSION = 4  # raise it with every change below this line
+VERSION = 5  # raise it with every change below this line
 
 WORKERS = 64  # rows, not processes: a draining generation keeps its rows until it has ended
 BACKENDS = 256
@@ -40,7 +40,7 @@ NO_CONNECTIONS = 0xFFFF_FFFF  # the balance cell of a row that accepts nothing
 LIVE_ROWS = 2048  # running exchanges that one worker can show; more still run, unseen
 RING_RECORDS = 4096  # finished exchanges per worker: 13 s at 300 requests/s
 KEYS = 1024  # clients' keys
-KEY_ROW_SIZE = LINE  # six u64: see keys.py
+KEY_COUNTS = 6  # u64 of each worker for each key: see keys.py
 DEATHS_KEPT = 31  # of each worker: see deaths.py
 FACTS_SIZE = 32 * 1024  # bytes of JSON per backend: a router with some 150 models
 
@@ -96,8 +96,9 @@ LIVE = _after(FACTS, "live", "worker i" + _DEAD, WORKERS, LINE + LIVE_ROWS * LIV
 RECORD_SIZE = 11 * LINE
 RING = _after(LIVE, "ring", "worker i", WORKERS, LINE + RING_RECORDS * RECORD_SIZE)
 
-# key: what each key has used, [worker][key]
-KEY = _after(RING, "key", "worker i" + _DEAD, WORKERS, KEYS * KEY_ROW_SIZE)
+# key: what each key has used, [key][count][worker]. Workers share lines here, and nowhere else:
+# every request reads the cells of all workers, and that is cheap only where they are neighbours.
+KEY = _after(RING, "key", "worker i" + _DEAD, KEYS, KEY_COUNTS * WORKERS * 8)
 # memory: where prompts went; 131,072 traces, and the one section without a single writer
 MEMORY_WAYS = 8  # backends that may be told of one prefix
 MEMORY = _after(KEY, "memory", "any worker: see memory.py", 16384, 16 * MEMORY_WAYS)

@@ -1,7 +1,7 @@
 """Lets requests in by their key, and counts what each key uses, over all workers of the host.
 
-A key without limits costs a digest and three cells of shared memory. Without keys everyone is
-``ANYONE`` and nothing is counted.
+A key costs a digest and one sum over all workers; what has no limit is not counted. Without keys
+everyone is ``ANYONE``.
 """
 
 import random
@@ -16,7 +16,6 @@ from multiproxy.worker.endpoints import Endpoint, Kind
 
 _MINUTE_NS = 60_000_000_000
 _DAY_S = 86_400
-PAUSE_S = (1, 5)  # what a client waits for one of its own requests to end, with jitter
 
 # Who asks whether the house stands is a load balancer; a browser's preflight carries no key.
 _OPEN = frozenset((Kind.HEALTH, Kind.ALIVE, Kind.PREFLIGHT))
@@ -37,7 +36,7 @@ class Visit:
         """Give back the place of a generation, and count what was used. Idempotent."""
         gate, self._gate = self._gate, None
         if gate is not None:
-            gate.leave(self.principal.index, runs=self._runs, tokens=tokens)
+            gate.leave(self.principal, runs=self._runs, tokens=tokens)
 
 
 UNCOUNTED = Visit(None, ANYONE, runs=False)
@@ -74,20 +73,21 @@ class Gate:
             self._spent(principal, minute, int(now // _DAY_S), runs),
             into_ns / 1e9,
             _DAY_S - now % _DAY_S,
-            self._chance.randint(*PAUSE_S),
+            self._chance,
         )
         if runs:
             self._usage.add(self._worker, principal.index, +1)
-        self._usage.count_request(self._worker, principal.index, minute)
+        if principal.requests_per_minute is not None:
+            self._usage.count_request(self._worker, principal.index, minute)
         return Visit(self, principal, runs=runs)
 
-    def leave(self, key: int, *, runs: bool, tokens: int) -> None:
+    def leave(self, who: Principal, *, runs: bool, tokens: int) -> None:
         """Count a request as ended; for ``Visit``."""
         if runs:
-            self._usage.add(self._worker, key, -1)
-        if tokens > 0:
+            self._usage.add(self._worker, who.index, -1)
+        if tokens > 0 and (who.tokens_per_minute or who.tokens_per_day):
             minute, day = time.monotonic_ns() // _MINUTE_NS, int(time.time() // _DAY_S)
-            self._usage.count_tokens(self._worker, key, minute, day, tokens)
+            self._usage.count_tokens(self._worker, who.index, minute, day, tokens)
 
     def _spent(self, who: Principal, minute: int, day: int, runs: bool) -> Spent:
         """Read only the counts that have a limit: a sum is over all workers' rows."""

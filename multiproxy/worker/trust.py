@@ -29,6 +29,7 @@ class Trusted:
 
     def __init__(self, board: Scoreboard, worker: int) -> None:
         self._board = board
+        self.rests_until = board.backends.rests_until
         self._worker = worker
         self._suspects: dict[int, int] = {}  # backend -> monotonic ns of its last failure
 
@@ -42,12 +43,8 @@ class Trusted:
 
     def share(self, index: int) -> float:
         """Return how much of its weight a backend gets; less than 1 while it comes back."""
-        trust = self.trust(index)
-        return trust.share(time.monotonic_ns()) if trust.ramp_from_ns else 1.0
-
-    def trust(self, index: int) -> Trust:
-        """Return what the supervisor says of a backend."""
-        return Trust(*self._board.backends.trust(index))
+        ramp_from_ns = self._board.backends.ramp_from(index)
+        return Trust(0, ramp_from_ns).share(time.monotonic_ns()) if ramp_from_ns else 1.0
 
     def in_flight(self, index: int) -> int:
         """Return the requests that all workers have at a backend."""

@@ -131,8 +131,8 @@ class Fleet:
         self.until = dict.fromkeys(resting, 100) | dict.fromkeys(trial, 10)
         self.busy = busy
 
-    def trust(self, index):
-        return Trust(self.until.get(index, 0))
+    def rests_until(self, index):
+        return self.until.get(index, 0)
 
     def in_flight(self, index):
         return int(index in self.busy)

@@ -209,7 +209,7 @@ async def test_without_keys_everyone_comes_in_and_nothing_is_counted(staff):
 
 
 async def test_what_a_cancelled_request_read_is_charged(guarded):
-    workplace = await guarded(tokens_per_second=20, prompt_tokens_per_second=0)
+    workplace = await guarded(key("ann", ANN, tokens_per_day=10**9), tokens_per_second=20)
     client = workplace.client()
     client.send(chat(max_tokens=2000, ignore_eos=True), fields=bearer(ANN))
     await workplace.until(lambda: client.transport.written.count(b"data: ") > 4)
