@@ -162,19 +162,18 @@ def _among_equals(
     shares: Shares | None,
     favourite: Candidate | None,
 ) -> Decision:
-    cached = max(same, key=lambda each: wish.cached.get(each.backend, 0.0))
+    least = min(each.load for each in same)
+    near = [each for each in same if (each.in_flight - 1) / each.capacity <= least]
+    cached = max(near, key=lambda each: wish.cached.get(each.backend, 0.0))
     if wish.cached.get(cached.backend, 0.0) > 0:
         spilled = favourite is not None and not favourite.has_room
         return Decision(cached.backend, Reason.SPILLED if spilled else Reason.CACHED)
     reason = Reason.SPILLED if favourite is not None else Reason.LEAST_BUSY
-    by_index = {each.backend: each for each in same}
-    least = min(each.load for each in same)
+    by_index = {each.backend: each for each in near}
     may = shares.bound(open_) if shares is not None else None
     for backend in homes:
         home = by_index.get(backend)
-        if home is None or (home.in_flight - 1) / home.capacity > least:
-            continue
-        if may is None or may(home):
+        if home is not None and (may is None or may(home)):
             return Decision(backend, Reason.HOME if reason is Reason.LEAST_BUSY else reason)
     return Decision(_fairest(same, shares, chance), reason)
 

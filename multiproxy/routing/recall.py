@@ -15,7 +15,7 @@ from multiproxy.routing.pace import Pace
 DEEPEST = 16  # marks looked up from the end: a request rarely adds more messages
 LAST = 2  # marks noted from the end: clients change their last message after the fact
 ANYBODY = 4095  # a count is the same wherever the model is
-WORTH = 256  # tokens; to read fewer again is cheaper than to bind a request to a backend
+WORTH = 64  # tokens; fewer are read again in no time
 
 
 class Trace(Protocol):
@@ -84,6 +84,7 @@ class Recall:
         self._paces: dict[int, Pace] = {}
         self._typical = Pace()
         self.bytes_per_token = 4.0
+        self._learned = 0
 
     def pace(self, backend: int) -> Pace:
         """Return what is known of a backend's speed."""
@@ -167,4 +168,5 @@ class Recall:
 
     def _learn_size(self, size: int, prompt: int) -> None:
         ratio = min(max(size / prompt, 0.5), 16.0)
-        self.bytes_per_token += 0.05 * (ratio - self.bytes_per_token)
+        self._learned += 1  # the first answers count more: 4 is a guess for English
+        self.bytes_per_token += max(0.05, 1 / self._learned) * (ratio - self.bytes_per_token)
