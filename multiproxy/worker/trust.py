@@ -58,6 +58,11 @@ class Trusted:
         if not isinstance(error, _BROKEN):
             self._board.load.succeeded(self._worker, index, now + 1)
 
+    def broke(self, index: int, error: BackendError) -> None:
+        """Note a stream that ended amid its content; what the backend told itself is no fault."""
+        if isinstance(error, _BROKEN):
+            self.failed(index, error)
+
     def succeeded(self, index: int) -> None:
         """Note an answer that came to its end."""
         self._board.load.succeeded(self._worker, index, time.monotonic_ns())
