@@ -258,10 +258,12 @@ class Renderer:
         snapshot = Snapshot(self._provider, self._now(), self.shelf.of)
         return Moment(self._env, self._frame, snapshot)
 
-    async def prepare(self, look: Look) -> None:
-        """Fetch from the history what the page needs; before its first moment."""
-        if BY_NAME[look.page].load is not None:
-            await self.shelf.fill(look)
+    async def prepared(self, look: Look) -> Moment:
+        """A moment for which the history was asked what this look needs."""
+        moment = self.moment()
+        if (load := BY_NAME[look.page].load) is not None:
+            self.shelf.put(look, await load(self._provider, moment.snapshot, look))
+        return moment
 
     async def _fetch(self, look: Look) -> Sequence[FinishedView]:
         load = BY_NAME[look.page].load

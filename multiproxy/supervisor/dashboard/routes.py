@@ -142,16 +142,14 @@ class Routes:
 
     async def _page(self, page: Page, request: Request) -> Response:
         look = _look(page, request)
-        await self._renderer.prepare(look)
-        moment = self._renderer.moment()
+        moment = await self._renderer.prepared(look)
         if not moment.has(look):
             raise NotFound("It is not kept any more, or never was.")
         return Response(body=moment.page(look, _theme(request)).encode())
 
     async def _twin(self, page: Page, request: Request) -> Response:
         look = _look(page, request)
-        await self._renderer.prepare(look)
-        moment = self._renderer.moment()
+        moment = await self._renderer.prepared(look)
         if not moment.has(look):
             raise NotFound("It is not kept any more, or never was.")
         return json_response(TWINS[page.name](moment.snapshot, look))
@@ -165,8 +163,8 @@ class Routes:
         pages = [page for page in PAGES if fragment in page.fragments]
         page = next((p for p in pages if p.name == request.query.get("page")), pages[0])
         look = _look(page, request)
-        await self._renderer.prepare(look)
-        html = self._renderer.moment().fragment(fragment, look)
+        moment = await self._renderer.prepared(look)
+        html = moment.fragment(fragment, look)
         return Response(body=html.encode())
 
     async def _export(self, kind: str, request: Request) -> Response:
@@ -175,7 +173,7 @@ class Routes:
 
     async def _live(self, page: Page, request: Request) -> Response | EventStream:
         look = _look(page, request)
-        await self._renderer.prepare(look)
+        await self._renderer.prepared(look)
         try:
             return EventStream(self._feed.join(look))
         except FeedFull:

@@ -23,9 +23,8 @@ class Shelf:
         self._found: dict[Look, Sequence[FinishedView]] = {}
         self._seen: set[Look] = set()
 
-    async def fill(self, look: Look) -> None:
-        """Fetch what this look needs."""
-        found = await self._fetch(look)
+    def put(self, look: Look, found: Sequence[FinishedView]) -> None:
+        """Keep what was fetched for a look."""
         if found:
             self._found[look] = found
         else:
@@ -47,6 +46,6 @@ class Shelf:
         self._found = {look: found for look, found in self._found.items() if look in seen}
         for look in seen:
             try:
-                await self.fill(look)
+                self.put(look, await self._fetch(look))
             except Exception:  # one page's bad luck; it is tried again
                 log.exception("the history could not be read for %s", look.page)

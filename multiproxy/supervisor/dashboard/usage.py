@@ -1,5 +1,6 @@
 """The Usage page: who used how much, per hour or day."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -104,19 +105,21 @@ def switches(snapshot: Snapshot, look: Look) -> Data:
 
 
 def totals(snapshot: Snapshot, look: Look) -> Data:
-    choice, rows = asked(snapshot, look)
-    return {"total": added_up("", rows), "range": RANGES[choice.range]}
+    choice = Choice.of(dict(look.query))
+    everybody = [group.total for group in _groups(snapshot, look)]
+    return {"total": added_up("", everybody), "range": RANGES[choice.range]}
 
 
 def chart(snapshot: Snapshot, look: Look) -> Data:
     choice, rows = asked(snapshot, look)
     measure = MEASURES[choice.measure]
-    shown = groups(rows, choice, _colours(snapshot, choice))
+    shown = _groups(snapshot, look)
     colours = {group.name: group.colour for group in shown}
     slots = _slots(choice, snapshot.now, look.zone)
     sums: list[dict[int, float]] = [{} for _ in slots]
+    starts = [start for start, _ in slots]
     for row in rows:
-        place = max(i for i, (start, _) in enumerate(slots) if start <= max(row.start, slots[0][0]))
+        place = max(0, bisect_right(starts, row.start) - 1)
         colour = colours[row.name]
         sums[place][colour] = sums[place].get(colour, 0.0) + measure.of(row)
     top = figures.nice_top(max(sum(parts.values()) for parts in sums))
@@ -136,8 +139,8 @@ def chart(snapshot: Snapshot, look: Look) -> Data:
 
 
 def table(snapshot: Snapshot, look: Look) -> Data:
-    choice, rows = asked(snapshot, look)
-    shown = groups(rows, choice, _colours(snapshot, choice))
+    choice = Choice.of(dict(look.query))
+    shown = _groups(snapshot, look)
     return {
         "choice": choice,
         "groups": shown[:MOST_ROWS],
@@ -170,6 +173,16 @@ def groups(
     ]
 
 
+def _groups(snapshot: Snapshot, look: Look) -> list[Group]:
+    """Made once for the three fragments that show them."""
+
+    def make() -> list[Group]:
+        choice, rows = asked(snapshot, look)
+        return groups(rows, choice, _colours(snapshot, choice))
+
+    return snapshot.once(("usage", look), make)
+
+
 def _colours(snapshot: Snapshot, choice: Choice) -> dict[str, int] | None:
     """Backends have the colours that they have everywhere: those of their places."""
     if choice.by != "backend":
@@ -178,8 +191,16 @@ def _colours(snapshot: Snapshot, choice: Choice) -> dict[str, int] | None:
 
 
 def added_up(name: str, rows: Sequence[UsageView]) -> UsageView:
-    fields = UsageView.__dataclass_fields__.keys() - {"start", "name"}
-    return UsageView(0, name, **{f: sum(getattr(row, f) for row in rows) for f in fields})
+    return UsageView(
+        0,
+        name,
+        sum(row.requests for row in rows),
+        sum(row.failures for row in rows),
+        sum(row.prompt_tokens for row in rows),
+        sum(row.cached_tokens for row in rows),
+        sum(row.output_tokens for row in rows),
+        sum(row.compute_s for row in rows),
+    )
 
 
 def asked(snapshot: Snapshot, look: Look) -> tuple[Choice, list[UsageView]]:

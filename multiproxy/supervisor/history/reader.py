@@ -60,16 +60,9 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
         where.append("(ended, id) < (?, ?)")
         values += wanted.before
     if wanted.q:
-        texts = ("id", "key", "model", "client")
-        where.append("(" + " OR ".join(f"{t} LIKE ? ESCAPE '\\'" for t in texts) + ")")
-        values += [_pattern(wanted.q)] * len(texts)
+        where.append("instr(words, ?)")
+        values.append(wanted.q.lower())
     return where, values
-
-
-def _pattern(text: str) -> str:
-    for special in "\\%_":
-        text = text.replace(special, "\\" + special)
-    return f"%{text}%"
 
 
 @contextmanager

@@ -24,23 +24,26 @@ VERSION = 1  # PRAGMA user_version; raise it with every change below this line
 Usage: TypeAlias = tuple[int, str, str, str]  # hour (Unix time), model, backend, key
 Row: TypeAlias = tuple[Any, ...]
 
-# Columns of `requests` in the order of FinishedView's fields; `path` is the attempts as JSON.
+SEPARATOR = "\x1f"  # between the texts of `words`
+
+# Columns of `requests` in the order of FinishedView's fields. `words` is what a search looks
+# through: one text instead of four, in lower case. `path` is the attempts as JSON.
 _TEXT = (
     "id", "outcome", "model", "requested_model", "backend", "key", "api", "termination",
     "finish_reason", "error", "client", "user_agent",
 )  # fmt: skip
 FIELDS = tuple(name for name in FinishedView.__dataclass_fields__ if name != "path")
-COLUMNS = (*FIELDS, "ended", "failed", "path")
+COLUMNS = (*FIELDS, "ended", "failed", "words", "path")
 
 _COUNTER_COLUMNS = ", ".join(f"{name} REAL NOT NULL" for name in COUNTERS)
 SCHEMA = f"""
 CREATE TABLE requests (
     {", ".join(f"{n} {'TEXT NOT NULL' if n in _TEXT else 'REAL'}" for n in FIELDS)},
-    ended REAL NOT NULL, failed INTEGER NOT NULL, path BLOB
+    ended REAL NOT NULL, failed INTEGER NOT NULL, words TEXT NOT NULL, path BLOB
 );
 CREATE UNIQUE INDEX by_id ON requests (id);
 CREATE INDEX glance ON requests
-    (ended, id, model, backend, key, outcome, failed, attempts, client);
+    (ended, id, model, backend, key, outcome, failed, attempts, words);
 CREATE TABLE sums (
     step INTEGER NOT NULL, start INTEGER NOT NULL, model TEXT NOT NULL, backend TEXT NOT NULL,
     {_COUNTER_COLUMNS}, ttft BLOB NOT NULL, speed BLOB NOT NULL,
@@ -58,13 +61,14 @@ def row_of(x: FinishedView) -> Row:
     """A row of ``requests``."""
     path = orjson.dumps([asdict(attempt) for attempt in x.path]) if x.path else None
     plain = (getattr(x, name) for name in FIELDS)
-    return (*plain, x.ended_at, x.outcome.is_failure, path)
+    words = SEPARATOR.join((x.id, x.key, x.model, x.client)).lower()
+    return (*plain, x.ended_at, x.outcome.is_failure, words, path)
 
 
 def view_of(row: Sequence[Any]) -> FinishedView:
     """The exchange of a row with ``COLUMNS``."""
     values = dict(zip(COLUMNS, row, strict=True))
-    del values["ended"], values["failed"]
+    del values["ended"], values["failed"], values["words"]
     for name in ("status", "prompt_tokens", "cached_tokens", "output_tokens", "attempts"):
         if values[name] is not None:
             values[name] = int(values[name])

@@ -137,7 +137,8 @@ def test_every_live_fragment_is_inside_the_element_with_its_name(page):
 def test_a_busy_page_shows_the_numbers():
     html = render(busy())
     for text in ("3 of 5 backends serving", "7 requests in flight", "31,870", "Queued, 2nd",
-                 "gpu-c is not answering.", "for 34 s", "Prefill 62 %", "200, retried"):  # fmt: skip
+                 "gpu-c is not answering.", "for 34 s", "Prefill 62 %",
+                 "200, retried"):  # fmt: skip
         assert text in html
 
 

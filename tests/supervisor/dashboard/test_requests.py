@@ -150,8 +150,7 @@ async def pages_of(scene, **query):
     pages, before = [], ""
     while True:
         look = Look("requests", query_of(query | {"before": before}, requests.FIELDS))
-        await renderer.prepare(look)
-        snapshot = renderer.moment().snapshot
+        snapshot = (await renderer.prepared(look)).snapshot
         pages.append([row.view.id for row in requests.finished(snapshot, look)["rows"]])
         older = requests.paging(snapshot, look)["older"]
         if not older:

@@ -20,13 +20,13 @@ def shelf():
 
 
 async def test_what_was_fetched_is_there_for_the_drawing(shelf):
-    await shelf.fill(A)
+    shelf.put(A, await shelf.answers(A))
     assert (shelf.of(A), shelf.of(B)) == (("a1",), ())
 
 
 async def test_only_what_is_looked_at_is_fetched_again(shelf):
-    await shelf.fill(A)
-    await shelf.fill(B)
+    shelf.put(A, await shelf.answers(A))
+    shelf.put(B, await shelf.answers(B))
     shelf.of(A)
     await shelf.refresh()
     assert shelf.asked == [A, B, A]
@@ -38,7 +38,7 @@ async def test_only_what_is_looked_at_is_fetched_again(shelf):
 
 
 async def test_a_question_that_fails_leaves_the_others_alone(shelf):
-    await shelf.fill(B)
+    shelf.put(B, await shelf.answers(B))
     good = shelf.answers
 
     async def answers(look):
