@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from random import Random
-from time import perf_counter
+from time import process_time
 
 from multiproxy.routing.affinity import Homes
 from multiproxy.routing.placement import Candidate, Shares, choose, shortlist
@@ -160,11 +160,11 @@ class Ours(Policy):
         raise NotImplementedError
 
     def arrive(self, request: Request, now: float) -> list[Request]:
-        began = perf_counter()
+        began = process_time()
         wish = self._recall.wish(request.marks, self._indices, now)
         homes = self._homes.order(wish.key, 3) if wish.is_worth_it and not wish.known else []
         started = not self._queue.waiting(self._MODEL) and self._try(request, wish, homes, now)
-        self.spent_s += perf_counter() - began
+        self.spent_s += process_time() - began
         self.placements += 1
         if started:
             return [request]

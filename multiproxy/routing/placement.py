@@ -20,6 +20,7 @@ SAME_SHARE = 0.15  # nor of this share of it: speeds are measured, and vary
 # this share of a second, which counts as much as the request's own.
 DISTURBED = 0.75
 LEAST_SHARE = 0.01  # of its weight; what gets nothing at all is not a candidate
+STRAGGLES = 0.5  # of its peers' speed: a backend below that gets less
 FEW = 16  # candidates that are all looked at; of more, some
 SAMPLE = 8  # of them by chance
 
@@ -135,6 +136,7 @@ def choose(
     ``homes`` is the conversation's rendezvous order; ``may_wait`` is False for one that has
     waited long enough for its favourite.
     """
+    candidates = without_stragglers(candidates)
     open_ = [each for each in candidates if each.has_room]
     matters = wish is not None and wish.is_worth_it
     favourite = _favourite(candidates, wish) if matters and wish is not None else None
@@ -151,6 +153,21 @@ def choose(
     limit = max(best + SAME_S, best * (1 + SAME_SHARE))
     same = [each for each, cost in zip(open_, costs, strict=True) if cost <= limit]
     return _among_equals(same, open_, chance, wish, homes, shares, favourite)
+
+
+def without_stragglers(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Return the candidates, those that generate far slower than their peers with less share."""
+    rates = [each.pace.decode_rate for each in candidates if each.pace is not None]
+    known = sorted(rate for rate in rates if rate)
+    if len(known) < 2 or known[0] >= STRAGGLES * known[len(known) // 2]:
+        return candidates
+    typical = known[len(known) // 2]
+    return [
+        each._replace(share=each.share * each.pace.decode_rate / typical)
+        if each.pace is not None and 0 < each.pace.decode_rate < STRAGGLES * typical
+        else each
+        for each in candidates
+    ]
 
 
 def _among_equals(

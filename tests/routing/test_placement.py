@@ -180,6 +180,20 @@ def test_a_slow_backend_gets_less():
     assert {choose(candidates, Random(seed), wish(), [0]).backend for seed in range(20)} == {1}
 
 
+def test_a_straggler_gets_less_and_those_a_little_slower_do_not():
+    def candidates(rate: float, in_flight: int) -> list[Candidate]:
+        made = [Candidate(index, in_flight, 8, pace=pace()) for index in range(3)]
+        for each in made:
+            each.pace.decoded(100, 100 / (rate if each.backend == 0 else 50.0))
+        made[0] = made[0]._replace(in_flight=1)
+        return made
+
+    # One request at a fifth of the speed is as much as five elsewhere.
+    assert choose(candidates(10.0, 4), Random(1)).backend in (1, 2)
+    assert choose(candidates(10.0, 6), Random(1)).backend == 0
+    assert choose(candidates(30.0, 2), Random(1)).backend == 0
+
+
 @pytest.mark.parametrize("tokens", [WORTH // 2, 4000])
 def test_ten_thousand_placements_are_within_three_percent_of_their_shares(tokens):
     """Sequential ones, the hardest case: no load ever tells the backends apart."""
