@@ -54,6 +54,7 @@ class BackendBoard:
         facts = memory[layout.FACTS.offset : layout.FACTS.end]
         self._facts_sequences = facts.cast("Q")[:: layout.FACTS.row_size // 8]
         self._lengths = facts.cast("I")[_LENGTH_AT // 4 :: layout.FACTS.row_size // 4]
+        self._last: dict[int, BackendRow] = {}  # as read
 
     @property
     def version(self) -> int:
@@ -81,18 +82,24 @@ class BackendBoard:
         self._rests[index] = rests_until_ns
 
     def read(self, index: int) -> BackendRow:
-        """The whole row.
+        """The whole row; as it was read last if a write is in the way for long.
+
+        Its writer may have lost its processor in the middle of the write: nobody waits for that.
 
         Raises:
-            RuntimeError: a write was in the way at every try.
+            RuntimeError: so it is at the first reading.
         """
         at = layout.BACKEND.at(index) + _ROW_AT
         fields = layout.read_locked(
             self._sequences, index, lambda: _ROW.unpack_from(self._memory, at)
         )
-        if fields is None:
+        if fields is not None:
+            self._last[index] = row = BackendRow(BackendState(fields[0]), *fields[1:])
+            return row
+        last = self._last.get(index)
+        if last is None:
             raise RuntimeError(f"backend row {index} is being written")
-        return BackendRow(BackendState(fields[0]), *fields[1:])
+        return last
 
     def facts(self, index: int) -> bytes:
         """The facts as JSON; empty when none are known.
