@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -14,6 +15,8 @@ from worker.conftest import Staff
 from worker.workplace import Answer, Workplace
 
 import multiproxy
+from multiproxy.config import Retry
+from multiproxy.routing.poison import CONFIRM_NS
 from multiproxy.worker.stored import Stored
 
 PACKAGE = Path(multiproxy.__file__).parent
@@ -121,16 +124,22 @@ class Crowd:
 
 @pytest.fixture
 async def crowd(staff: Staff, tmp_path: Path) -> AsyncIterator[Crowd]:
-    workplace, _ = await staff(scripts=SCRIPTS, context_size=1024, embeddings=True)
+    config = {"retry": Retry(attempts=1)}  # a second try comes after a pause
+    workplace, _ = await staff(config=config, scripts=SCRIPTS, context_size=1024, embeddings=True)
     workplace.worker.stored = Stored(str(tmp_path / "responses"))
     yield Crowd(workplace)
     workplace.worker.stored.close()
 
 
-def settle(workplace: Workplace) -> None:
-    """Let go of what is kept on purpose: idle connections, and the lines of our own log."""
+async def settle(workplace: Workplace) -> None:
+    """Let go of what is kept for a while: idle connections, what may have killed a backend,
+    and the lines of our own log.
+    """
     workplace.log.records.clear()
+    workplace.worker.retries.tick(time.monotonic_ns() + CONFIRM_NS)
     workplace.worker.backends.sweep(asyncio.get_running_loop().time() + 1e6)
+    for _ in range(3):
+        await asyncio.sleep(0)
     gc.collect()
 
 
@@ -155,32 +164,32 @@ def bytes_by_line() -> Counter[str]:
     return Counter({str(each.traceback): each.size for each in lines})
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_no_object_of_an_exchange_is_left(crowd: Crowd, full: bool) -> None:
     """10,000 exchanges with ``--full``: one that leaves one object behind would leave 100."""
     rounds = 96 if full else 16
     await crowd.rounds(2)
-    settle(crowd.workplace)
+    await settle(crowd.workplace)
     before = objects()
     await crowd.rounds(rounds)
-    settle(crowd.workplace)
+    await settle(crowd.workplace)
     assert {name: count for name, count in (objects() - before).items() if count > 4} == {}
     assert crowd.exchanges > (10_000 if full else 1_800)
     assert set(crowd.statuses) == {200, 400, 404, 502}
     assert not crowd.workplace.exchanges
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_no_bytes_of_an_exchange_are_left(crowd: Crowd, full: bool) -> None:
     rounds = 96 if full else 8
     await crowd.rounds(2)
     tracemalloc.start()
     try:
         await crowd.rounds(4)
-        settle(crowd.workplace)
+        await settle(crowd.workplace)
         before = bytes_by_line()
         await crowd.rounds(rounds)
-        settle(crowd.workplace)
+        await settle(crowd.workplace)
         left = bytes_by_line() - before
     finally:
         tracemalloc.stop()
