@@ -51,7 +51,7 @@ class Session:
         (tools / "python3").symlink_to(sys.executable)
         self.port, self.dashboard_port = free_port(), free_port()
         self._engines = [free_port(), free_port()]
-        self._env = os.environ | dict.fromkeys(_SECRETS, "secret-of-the-test") | {
+        self._env = os.environ | {name: f"secret-{name}" for name in _SECRETS} | {
             "PATH": f"{self.folder}/.venv/bin:{tools}:{os.environ['PATH']}",
             "HOME": str(folder),
             "MULTIPROXY_LISTEN": f"127.0.0.1:{self.port}",

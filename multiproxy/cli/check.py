@@ -41,6 +41,7 @@ def check(file: str | None, *, as_json: bool, probe: bool = False) -> int:
 def _probe(config: Config, *, as_json: bool) -> int:
     from multiproxy.cli import probe
 
+    config = probe.found(config)
     findings = probe.probe(config)
     if as_json:
         _print_json({"problems": [], "backends": probe.as_json(findings)})

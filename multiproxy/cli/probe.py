@@ -1,17 +1,21 @@
 """``check --probe``: what each backend of a config says right now, as a table or as JSON."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from multiproxy._http.tls import backend_context
-from multiproxy.config import Backend, Config
+from multiproxy.config import Backend, Config, Url
+from multiproxy.config.discovered import Place, expand, sought
 from multiproxy.errors import BadCertificate
 from multiproxy.scoreboard import BackendState
+from multiproxy.supervisor.discovery import find
 from multiproxy.supervisor.log import printable
 from multiproxy.supervisor.look import facts_seen, look
 from multiproxy.supervisor.probe_http import ProbeConnection
+from multiproxy.supervisor.resolver import CannotResolve
 from multiproxy.supervisor.verdict import Standing, judge
 
 TIMEOUT_S = 5.0  # for each question
@@ -35,6 +39,19 @@ class Finding:
     @property
     def is_down(self) -> bool:
         return self.state == BackendState.DOWN.name.lower()
+
+
+def found(config: Config) -> Config:
+    """The config with the servers that DNS has now instead of the names that stand for them."""
+
+    async def look_up() -> dict[Url, tuple[Place, ...]]:
+        places: dict[Url, tuple[Place, ...]] = {}
+        for url in sought(config):
+            with contextlib.suppress(CannotResolve):  # its one backend shows as down
+                places[url] = tuple(sorted((await find(url))[0]))
+        return places
+
+    return expand(config, asyncio.run(look_up()))
 
 
 def probe(config: Config, timeout_s: float = TIMEOUT_S) -> list[Finding]:

@@ -32,6 +32,8 @@ def with_ids(config: Config) -> Config:
 def _id_of(url: Url) -> str:
     """host:port; an IPv6 address may start with a colon, which an id may not."""
     host = f"ipv6-{url.host}" if ":" in url.host else url.host
+    if url.found_by == "srv":
+        return host[:_LONGEST_HOST].lstrip("_")
     return f"{host[:_LONGEST_HOST]}:{url.port}"
 
 
@@ -64,7 +66,7 @@ def _check_listeners(config: Config, report: Report) -> None:
         report.blame(path, "the API and the dashboard cannot listen on the same address")
     own = {api: "API", **({dashboard.listen: "dashboard"} if dashboard is not None else {})}
     for index, backend in enumerate(config.backends):
-        if backend.url is not None:
+        if backend.url is not None and not backend.url.found_by:
             host = "127.0.0.1" if backend.url.host == "localhost" else backend.url.host
             taken = own.get(Address(host, backend.url.port))
             if taken is not None:

@@ -67,12 +67,17 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A backend's base URL. ``host`` is without brackets, ``prefix`` is ``""`` or ``"/x"``."""
+    """A backend's base URL. ``host`` is without brackets, ``prefix`` is ``""`` or ``"/x"``.
+
+    ``found_by``: the host is a name that stands for as many servers as DNS has addresses
+    (``dns``) or SRV records (``srv``) of it. Only the supervisor meets such a URL.
+    """
 
     scheme: Literal["http", "https"]
     host: str
     port: int
     prefix: str = ""
+    found_by: Literal["", "dns", "srv"] = ""
 
     @property
     def authority(self) -> str:
@@ -82,7 +87,10 @@ class Url:
         return host if self.port == default_port else f"{host}:{self.port}"
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority}{self.prefix}"
+        if self.found_by == "srv":
+            return f"dns+srv://{self.host}{self.prefix}"
+        how = "dns+" if self.found_by else ""
+        return f"{how}{self.scheme}://{self.authority}{self.prefix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +123,11 @@ class Backend:
             derived=True,
         )
     )
-    url: Url | None = setting(None, "where it listens: http://host:port or https://host")
+    url: Url | None = setting(
+        None,
+        "where it listens: http://host:port or https://host; dns+http://name:port is a server at "
+        "every address of the name, dns+srv://name one for every SRV record",
+    )
     api_key: str | None = field(
         default=None,
         repr=False,

@@ -21,7 +21,7 @@ _TEXT_OR_EMPTY = ["string", "null"]
 _DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)?$"
 _SIZE = r"^[0-9]+(B|[kK]B|MB|GB|KiB|MiB|GiB)?$"
 _ADDRESS = r"^\S+:[0-9]{1,5}$|^[0-9]{1,5}$"
-_URL = r"^[hH][tT][tT][pP][sS]?://[^\s@?#]+$"
+_URL = r"^([hH][tT][tT][pP][sS]?|[dD][nN][sS]\+([hH][tT][tT][pP]|[sS][rR][vV]))://[^\s@?#]+$"
 
 
 def schema() -> Schema:

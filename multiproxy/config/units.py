@@ -105,23 +105,38 @@ def address(written: str) -> Address:
 
 
 def url(written: str) -> Url:
-    """``http(s)://host[:port][/prefix]``, and nothing else a URL may have."""
+    """``http(s)://host[:port][/prefix]``, and nothing else a URL may have.
+
+    ``dns+http://`` stands for every address of the host, ``dns+srv://`` for every server of a
+    service.
+    """
     match = _URL.fullmatch(written)
     if match is None:
         raise Malformed("must be a URL", "http://host:port or https://host")
     name, host, port, path = match[1].lower(), match[2], match[3], match[4] or ""
     scheme: Literal["http", "https"]
-    if name == "http":
+    found_by: Literal["", "dns", "srv"] = ""
+    if name == "dns+http":
+        scheme, default_port, found_by = "http", 80, "dns"
+    elif name == "dns+srv":
+        scheme, default_port, found_by = "http", 0, "srv"
+        if port is not None:
+            raise Malformed("must not have a port", "the SRV records have one each")
+    elif name == "http":
         scheme, default_port = "http", 80
     elif name == "https":
         scheme, default_port = "https", 443
     else:
-        raise Malformed("must be an http or https URL")
+        raise Malformed("must be an http or https URL", "or dns+http://name:port, dns+srv://name")
     if "@" in written:
         raise Malformed("must not hold a user name or password", "put the key in api_key")
     if "?" in written or "#" in written:
         raise Malformed("must not have a query or fragment")
-    return Url(scheme, _host(host), default_port if port is None else _port(port), _prefix(path))
+    name = _host(host)
+    if found_by and (":" in name or name.rpartition(".")[2].isdecimal()):
+        raise Malformed("must have a name to look up, not an address")
+    number = default_port if port is None else _port(port)
+    return Url(scheme, name, number, _prefix(path), found_by)
 
 
 def _host(written: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from multiproxy import __version__
 from multiproxy.config import Config, ConfigError, Problem, exposures
+from multiproxy.config.discovered import expand, sought
 from multiproxy.errors import BadCertificate
 from multiproxy.scoreboard import WORKERS, Scoreboard
 from multiproxy.supervisor.backend_rows import BackendRows, TooManyBackends
@@ -26,6 +27,7 @@ from multiproxy.supervisor.dashboard import Dashboard
 from multiproxy.supervisor.dashboard.login import Login
 from multiproxy.supervisor.dashboard.views import FinishedView
 from multiproxy.supervisor.descriptors import CannotListen, Lifeline, bound_address, listen
+from multiproxy.supervisor.discovery import Discovery
 from multiproxy.supervisor.ending import Ending, Mood
 from multiproxy.supervisor.health import Vitals
 from multiproxy.supervisor.history.history import History
@@ -47,6 +49,8 @@ from multiproxy.supervisor.workers import NoFreeRows, Workers
 TICK_S = 0.1  # how late a worker's report of a failed backend is seen at most
 COLLECT_S = 0.25
 _FIXED = ("listen", "dashboard", "log", "history", "metrics")  # until a restart
+FIRST_LOOKUP_S = 2.0  # how long the start waits for DNS
+LOOKUPS_S = 2.0  # between two generations that DNS asks for
 COMPLAIN_S = 60.0  # between two reports of failing ticks
 AUTO_WORKERS = 4  # one core carries some 40,000 events/s
 
@@ -114,6 +118,7 @@ class Supervisor:
             log,
             self._folder.file("responses.db"),
         )
+        self._discovery = Discovery(log)
         self._stats = Stats(self._board, self._rows.name_of)
         self._metrics = Metrics(config.metrics)
         self._history = (
@@ -146,6 +151,8 @@ class Supervisor:
         )
         # now and then
         self._config = config  # the first: addresses and log stay what they were
+        self._loaded = config  # the newest that serves, before DNS had its say
+        self._roll_at = 0.0
         self._wants_reload = False
         self._reloading: list[asyncio.Future[str]] = []  # who wants to know how it went
         self._wake = asyncio.Event()
@@ -167,7 +174,9 @@ class Supervisor:
         if self._pages is not None:
             await dashboard.start(sock=self._pages)
         try:
-            self._rollout.begin(self._config, worker_count(self._config))
+            self._discovery.follow(sought(self._config))
+            await self._discovery.first(FIRST_LOOKUP_S)
+            self._begin(self._config)
             self._greet()
             while not self._ending.tick():
                 self._tick()
@@ -199,6 +208,8 @@ class Supervisor:
                 self._reload()
             self._tell_reloaded()
             now = time.monotonic()
+            if self._discovery.has_changed and self._rollout.next is None and now >= self._roll_at:
+                self._roll_out_found(now)
             if now >= self._collect_at:
                 self._collect_at = now + COLLECT_S
                 self._remember(self._stats.collect())
@@ -301,7 +312,7 @@ class Supervisor:
         try:
             config = unmovable(self._load(), self._config, self._log)
             _refuse_exposure(config, self._config_path)
-            self._rollout.begin(config, worker_count(config))
+            self._begin(config)
         except ConfigError as error:
             for problem in error.problems:
                 where = f"{error.name}:{problem.line}:{problem.column}"
@@ -310,6 +321,24 @@ class Supervisor:
         except (CannotListen, NoFreeRows, TooManyBackends, TooManyKeys, BadCertificate) as error:
             self._log.error(f"reload: {error}")
             self._rollout.error = str(error)
+
+    def _begin(self, config: Config) -> None:
+        """Start a generation for ``config`` with the servers that DNS has now.
+
+        Raises: see `Rollout.begin`.
+        """
+        self._rollout.begin(expand(config, self._discovery.places), worker_count(config))
+        self._loaded = config
+        self._discovery.taken()
+        self._discovery.follow(sought(config))
+
+    def _roll_out_found(self, now: float) -> None:
+        """Start a generation because DNS has other servers than before."""
+        self._roll_at = now + LOOKUPS_S
+        try:
+            self._begin(self._loaded)
+        except (CannotListen, NoFreeRows, TooManyBackends, TooManyKeys, BadCertificate) as error:
+            self._log.warning(f"the servers found by DNS have to wait: {error}")
 
     def _running(self) -> int:
         """Requests that run now."""
@@ -321,6 +350,7 @@ class Supervisor:
             self._screen.close()
         self._simulated.stop_all()
         self._children.kill_all()
+        await self._discovery.close()
         await self._watch.close()
         if dashboard is not None:
             await dashboard.close()

@@ -76,12 +76,15 @@ def test_the_configuration_is_valid_and_its_ports_are_the_pods(pod, monkeypatch)
     assert ports == {"api": config.listen.port, "dashboard": config.dashboard.listen.port}
 
 
-def test_each_engine_pod_is_a_backend_by_its_own_name(objects, monkeypatch):
+def test_the_engines_are_found_by_the_name_of_their_headless_service(objects, monkeypatch):
     monkeypatch.setenv("CLIENT_KEY", "sk-for-the-test")
-    engines = objects["StatefulSet", "llama"]["spec"]
-    assert objects["Service", "llama"]["spec"]["clusterIP"] == "None"
-    hosts = [backend.url.host for backend in load(FOLDER / "config.yaml").backends]
-    assert hosts == [f"llama-{n}.{engines['serviceName']}" for n in range(engines["replicas"])]
+    service, engines = objects["Service", "llama"], objects["StatefulSet", "llama"]["spec"]
+    (backend,) = load(FOLDER / "config.yaml").backends
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["selector"] == engines["selector"]["matchLabels"]
+    assert (backend.url.found_by, backend.url.host) == ("dns", service["metadata"]["name"])
+    (container,) = engines["template"]["spec"]["containers"]
+    assert container["ports"][0]["containerPort"] == backend.url.port
 
 
 def test_kustomize_builds_it():
