@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from certificates import pair
 
 import multiproxy
 from multiproxy.config import Address, load
@@ -229,6 +230,20 @@ async def test_a_reload_cannot_take_the_keys_from_an_address_that_others_reach(s
         assert "can be reached by other machines" in supervisor._rollout.error
         assert (await bench.ask())["generation"] == 1
         bench.path.write_text(CONFIG + "keys: [{name: ann, key: sk-ann-0123}]\n")
+        bench.signal(signal.SIGHUP)
+        await bench.serving(2)
+
+
+async def test_a_reload_with_a_certificate_that_is_none_changes_nothing(start):
+    async with start() as bench:
+        await bench.serving(1)
+        bench.path.write_text(CONFIG + "tls: {cert: nowhere.pem, key: nowhere.key}\n")
+        bench.signal(signal.SIGHUP)
+        await bench.until(lambda: bench.supervisor._rollout.error)
+        assert f"{bench.path.parent}/nowhere.pem" in bench.supervisor._rollout.error
+        assert (await bench.ask())["generation"] == 1
+        cert, key = pair("first")
+        bench.path.write_text(CONFIG + f"tls: {{cert: {cert}, key: {key}}}\n")
         bench.signal(signal.SIGHUP)
         await bench.serving(2)
 
