@@ -48,6 +48,8 @@ class Running:
     prompt_cached: int = 0
     prompt_processed: int = 0
     attempts: int = 0
+    queue_position: int = 0  # 1 is next; 0 when it does not wait, or nobody knows yet
+    queue_wait_ms: int = 0  # predicted
     tokens: int = 0  # so far; written by ``count`` only
     bars: bytes = b""  # tokens per BAR_NS, oldest first; written by ``count`` only
     bar_at: int = 0  # number of the newest bar: monotonic ns // BAR_NS
@@ -58,10 +60,10 @@ _SEQUENCE = 0
 _TOKENS = 8
 _BAR_AT = 12
 _BARS = 16
-_MOVING = struct.Struct("=IiQIIII")
+_MOVING = struct.Struct("=IiQIIIIII")
 _MOVING_AT = 80
 _FIXED = struct.Struct("=QQ?12s24s12s64s64s32s48s")
-_FIXED_AT = 112
+_FIXED_AT = 120
 assert _BARS + BARS <= _MOVING_AT
 assert _MOVING_AT + _MOVING.size <= _FIXED_AT
 assert _FIXED_AT + _FIXED.size <= layout.LIVE_ROW_SIZE, _FIXED.size
@@ -196,11 +198,12 @@ class LiveTable:
         _MOVING.pack_into(
             self._bytes, at + _MOVING_AT, row.phase, row.backend, row.phase_since_ns,
             row.prompt_total, row.prompt_cached, row.prompt_processed, row.attempts,
+            row.queue_position, min(row.queue_wait_ms, 0xFFFF_FFFF),
         )  # fmt: skip
 
     def _read(self, at: int) -> Running:
-        phase, backend, since, total, cached, processed, attempts = _MOVING.unpack_from(
-            self._bytes, at + _MOVING_AT
+        phase, backend, since, total, cached, processed, attempts, position, wait_ms = (
+            _MOVING.unpack_from(self._bytes, at + _MOVING_AT)
         )
         unix, started, stream, *texts = _FIXED.unpack_from(self._bytes, at + _FIXED_AT)
         request_id, endpoint, dialect, asked, served, key, client = map(text, texts)
@@ -211,5 +214,6 @@ class LiveTable:
             request_id, Phase(phase), since, unix, started, endpoint, dialect, stream, asked,
             served, key, client, backend, total, cached, processed, attempts,
             tokens=self._words[(at + _TOKENS) // 4],
+            queue_position=position, queue_wait_ms=wait_ms,
             bars=bars[oldest:] + bars[:oldest], bar_at=newest,
         )  # fmt: skip

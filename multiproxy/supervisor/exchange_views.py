@@ -36,6 +36,7 @@ def running_view(row: Running, backend: str, now_ns: int) -> views.RunningView:
         key=row.key,
         api=row.endpoint,
         stream=row.stream,
+        queue_position=row.queue_position or None,
         prompt_tokens=row.prompt_total if has_progress else None,
         cached_tokens=row.prompt_cached if has_progress else None,
         # llama-server counts the cached part as processed.

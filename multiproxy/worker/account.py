@@ -114,8 +114,16 @@ class Account:
             record.first_event_ns = now - live.started_ns
         live.phase = phase
         live.phase_since_ns = now
+        live.queue_position = live.queue_wait_ms = 0
         if self._row is not None:
             self._table.update(self._row, live)
+
+    def waits(self, position: int, wait_s: float) -> None:
+        """Note how many are before it in the line, itself included, and how long that may take."""
+        self.live.queue_position = position
+        self.live.queue_wait_ms = int(wait_s * 1000)
+        if self._row is not None:
+            self._table.update(self._row, self.live)
 
     def count(self, events: int, progress: Progress | None, now_ns: int) -> bool:
         """Bring the live table up to date; tells whether the backend gave a sign of life."""

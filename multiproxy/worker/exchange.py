@@ -200,8 +200,9 @@ class Exchange:
                 await asyncio.sleep(pause_s)
             try:
                 lease = await placer.place(
-                    route, tried, wish, owner=self._owner, priority=priority
-                )
+                    route, tried, wish, owner=self._owner, priority=priority,
+                    told=self._account.waits,
+                )  # fmt: skip
             except NoBackend:
                 if failure is None:
                     raise

@@ -252,6 +252,7 @@ class Worker:
                 exchange.tick(now, started)
             except Exception as error:  # a bug in one must not stop the clock of all
                 traceback.print_exception(error, file=sys.stderr)
+        self.placer.tell_line()
         if count % TICKS_PER_SWEEP == 0:
             for connection in list(self._service.connections):
                 connection.sweep(now)

@@ -9,7 +9,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from multiproxy.dialects.events import Usage
@@ -68,6 +68,7 @@ class _Ticket:
     tried: Collection[int]
     wish: Wish
     future: "asyncio.Future[Lease]"
+    told: Callable[[int, float], None] | None = None
     number: int = 0
     wanted: int | None = None  # the backend whose cache it waits for
     patient_until: float = 0.0  # from then on any free slot will do
@@ -115,16 +116,18 @@ class Placer:
         *,
         owner: str = "",
         priority: int = NORMAL,
+        told: Callable[[int, float], None] | None = None,
     ) -> Lease:
         """Return a lease at one of the route's backends that is not in ``tried``.
 
-        ``owner`` and ``priority`` tell whose turn it is when requests have to wait.
+        ``owner`` and ``priority`` tell whose turn it is when requests have to wait; ``told`` is
+        called now and then with the position in the line and the seconds that it may take.
 
         Raises:
             NoBackend: none of them can serve, and none is about to.
             Overloaded: the queue is full, or no slot became free in time.
         """
-        ticket = _Ticket(route, tried, wish, asyncio.get_running_loop().create_future())
+        ticket = _Ticket(route, tried, wish, asyncio.get_running_loop().create_future(), told)
         if not self._queue.waiting(route.model):  # nobody overtakes who waits
             lease = self._try(ticket)
             if isinstance(lease, Lease):
@@ -173,6 +176,21 @@ class Placer:
             if self._board.backends.state(index) in _READY:
                 rate += (self.slots.get(index, 0) or 1) / self.wishes.recall.pace(index).hold_s
         return position / rate if rate else self._queue_s
+
+    def tell_line(self) -> None:
+        """Tell everybody who waits where they stand, those of other workers counted in."""
+        mine = len(self._queue)
+        if not mine:
+            return
+        all_ = sum(
+            self._board.workers[worker].waiting for worker in range(len(self._board.workers))
+        )
+        for line in self._queue.lines():
+            rate_s = self.predicted_wait_s(line[0].route, 1)
+            for place, ticket in enumerate(line, 1):
+                if ticket.told is not None and not ticket.future.done():
+                    position = math.ceil(place * max(1.0, all_ / mine))
+                    ticket.told(position, position * rate_s)
 
     def _retry_after_s(self, route: Route) -> int:
         """When a client that finds no place had better come back: half the line is gone then."""

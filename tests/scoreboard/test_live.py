@@ -21,6 +21,9 @@ ROW = Running(
     prompt_total=900,
     prompt_cached=500,
     prompt_processed=100,
+    attempts=2,
+    queue_position=3,
+    queue_wait_ms=4_500,
 )
 
 

@@ -46,6 +46,18 @@ def test_an_exchange_is_in_the_live_table_from_its_first_show_to_its_end(board):
     assert board.live[0].rows() == []
 
 
+def test_a_place_in_the_line_is_shown_until_there_is_a_slot(board):
+    account = opened(board)
+    account.enter(Phase.QUEUED)
+    account.show()
+    account.waits(3, 4.5)
+    (running,) = board.live[0].rows()
+    assert (running.queue_position, running.queue_wait_ms) == (3, 4500)
+    account.enter(Phase.CONNECTING)
+    (running,) = board.live[0].rows()
+    assert (running.queue_position, running.queue_wait_ms) == (0, 0)
+
+
 def test_content_is_counted_once(board):
     account = opened(board)
     account.show()

@@ -235,3 +235,60 @@ async def test_a_lease_tells_why_its_backend_was_chosen():
     assert (failover.backend, failover.choice) == (0, Choice(Reason.ONLY_READY, 3, 4, 1, 2))
     only = await desk.placer.place(Route("demo", (1,)), ())
     assert only.choice == Choice(Reason.ONLY_CANDIDATE, 2, 4, 1, 1)
+
+
+async def test_who_waits_is_told_its_place_and_how_long_it_may_take():
+    desk = Desk()
+    for _ in range(2):
+        await desk.placer.place(DEMO, ())
+    for index in (0, 1):
+        desk.placer.wishes.recall.pace(index).held(4.0, 0.0)
+    told: dict[str, tuple[int, float]] = {}
+    waiting = [
+        asyncio.create_task(
+            desk.placer.place(
+                DEMO, (), owner=owner, told=lambda *where, name=name: told.update({name: where})
+            )
+        )
+        for owner, name in (("a", "a1"), ("a", "a2"), ("b", "b1"))
+    ]
+    await asyncio.sleep(0)
+    desk.placer.tell_line()
+    assert told == {"a1": (1, 2.0), "b1": (2, 4.0), "a2": (3, 6.0)}  # two slots of 4 s each
+    desk.board.workers[7].waiting = 3  # another worker's
+    desk.placer.tell_line()
+    assert told["b1"] == (4, 8.0)
+    for task in waiting:
+        task.cancel()
+
+
+async def test_owners_take_turns_for_slots_that_become_free():
+    desk = Desk(queue_limit=9)
+    leases = [await desk.placer.place(DEMO, ()) for _ in range(2)]
+    order: list[str] = []
+
+    async def wait(owner: str, priority: int = 1) -> None:
+        lease = await desk.placer.place(DEMO, (), owner=owner, priority=priority)
+        order.append(owner)
+        lease.release()
+
+    tasks = [asyncio.create_task(wait(*who)) for who in (("a",), ("a",), ("b",), ("c", 0))]
+    await asyncio.sleep(0)
+    leases[0].release()
+    await asyncio.gather(*tasks)
+    assert order == ["c", "a", "b", "a"]
+    leases[1].release()
+
+
+async def test_the_time_to_come_back_follows_from_how_long_answers_take():
+    desk = Desk(queue_limit=3)
+    for _ in range(2):
+        await desk.placer.place(DEMO, ())
+    for index in (0, 1):
+        desk.placer.wishes.recall.pace(index).held(60.0, 0.0)
+    waiting = [await desk.wait() for _ in range(3)]
+    with pytest.raises(Overloaded) as error:
+        await desk.placer.place(DEMO, ())
+    assert error.value.retry_after_s == 60  # two of the line, at one each 30 s
+    for task in waiting:
+        task.cancel()

@@ -4,8 +4,9 @@ import pytest
 from worker.conftest import Staff
 from worker.workplace import Workplace, chat, row
 
-from multiproxy.config import Arm, Backend, Model, Url
-from multiproxy.scoreboard import BackendState
+from multiproxy.config import Arm, Backend, Config, Model, Timeouts, Url
+from multiproxy.scoreboard import BackendState, Scoreboard
+from multiproxy.worker.backends import Backends
 
 BIG = Model("big", ("b0",), fallback=("small",))
 SMALL = Model("small", ("b1",))
@@ -36,8 +37,6 @@ async def test_a_prompt_that_is_too_long_goes_to_the_model_with_the_larger_windo
 
 
 async def test_who_waited_too_long_is_served_by_the_other_model(staff: Staff):
-    from multiproxy.config import Timeouts
-
     config = {"models": (BIG, SMALL), "timeouts": Timeouts(queue=0.01)}
     workplace, _ = await staff(2, config=config)
     workplace.board.load.add(7, 0, 4)  # all slots of the first
@@ -81,10 +80,6 @@ async def test_a_split_keeps_each_conversation_on_its_arm(staff: Staff, path: st
 
 
 def test_a_backend_gets_no_more_than_its_max_in_flight():
-    from multiproxy.config import Config
-    from multiproxy.scoreboard import Scoreboard
-    from multiproxy.worker.backends import Backends
-
     board = Scoreboard.create()
     board.backends.write(0, row(slots=4))
     board.backends.write(1, row(slots=0))
@@ -93,3 +88,21 @@ def test_a_backend_gets_no_more_than_its_max_in_flight():
     backends = tuple(Backend(f"b{n}", url, max_in_flight=2) for n in range(3))
     found = Backends(Config(backends=backends), board, 0, {"b0": 0, "b1": 1, "b2": 2}, {})
     assert found.slots == {0: 2, 1: 2, 2: 1}
+
+
+async def test_who_waits_sees_its_place_on_the_live_board(staff: Staff):
+    workplace, _ = await staff(1)
+    workplace.board.load.add(7, 0, 4)  # another worker has all slots
+    clients = [workplace.client() for _ in range(2)]
+    for client in clients:
+        client.send(chat())
+
+    await workplace.until(lambda: workplace.worker.placer.waiting == 2)
+    for exchange in workplace.exchanges:
+        exchange.tick(0.0, 1)
+    workplace.worker.placer.tell_line()
+    rows = workplace.board.live[0].rows()
+    assert sorted(each.queue_position for each in rows) == [1, 2]
+    for client in clients:
+        client.leave()
+    await workplace.settled()
