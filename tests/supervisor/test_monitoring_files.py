@@ -26,9 +26,9 @@ def alerts():
 
 
 @pytest.fixture(scope="module")
-def told():
-    """Every word of an exposition in which each family has a series."""
-    metrics = Metrics(Settings())
+def exposition():
+    """In which each family has a series."""
+    metrics = Metrics(Settings(genai_tokens="both"))
     path = (attempt("gpu-b", error="backend_died", was_retried=True),)
     metrics.observe(
         finished(prompt_tokens=9, output_tokens=9, ttft_s=1.0, tokens_per_s=9.0, path=path)
@@ -38,7 +38,19 @@ def told():
         scene.backends(), scene.running(), scene.health(),
         version="", python="", lag_s=0, live_streams=0, rows_dropped=0, unrecorded=0,
     )  # fmt: skip
-    return set(re.findall(r"[a-z_]+", metrics.exposition(now, openmetrics=False)))
+    return metrics.exposition(now, openmetrics=False)
+
+
+@pytest.fixture(scope="module")
+def told(exposition):
+    return set(re.findall(r"[a-z_]+", exposition))
+
+
+def test_every_metric_is_documented_and_no_other(exposition):
+    described = set(NAME.findall((ROOT / "docs" / "metrics.md").read_text()))
+    labels = {"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model",
+              "gen_ai_token_type", "gen_ai_token_modality", "gen_ai_"}  # fmt: skip
+    assert described - labels == set(re.findall(r"# TYPE (\w+)", exposition))
 
 
 def test_every_panel_asks_for_what_is_told(told):
