@@ -22,8 +22,8 @@ class WorkerRow:
     """Row ``index``. Its writer is worker ``index``; the supervisor only ``reset``s a dead one.
 
     ``accepted`` (connections since begin), ``waiting`` (requests waiting for a slot),
-    ``lag_ns`` (of the loop), ``log_dropped`` (log lines) and ``beat_ns`` (monotonic) are plain
-    numbers.
+    ``waits_since_ns`` (monotonic, of who waits longest; 0 nobody), ``lag_ns`` (of the loop),
+    ``log_dropped`` (log lines) and ``beat_ns`` (monotonic) are plain numbers.
     """
 
     _balance = Word(_BALANCE)
@@ -36,6 +36,7 @@ class WorkerRow:
     beat_ns = Stamp(32)
     lag_ns = Stamp(40)
     log_dropped = Stamp(48)
+    waits_since_ns = Stamp(56)
 
     def __init__(self, memory: "memoryview[int]", index: int) -> None:
         start = layout.WORKER.at(index)

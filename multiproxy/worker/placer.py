@@ -24,6 +24,9 @@ from multiproxy.worker.wishes import NO_WISH, Wishes
 
 # Slots that other workers free are found by looking; our own wake the queue at once.
 POLL_S = 0.005
+# Who waits this much longer at another worker gets a slot first, for so many polls at most.
+COURTESY_NS = 20_000_000
+COURTESY_POLLS = 2
 LONGEST_RETRY_S = 600
 # Who waits for a cache waits at most this many times what the cache saves: guesses may be wrong.
 PATIENCE = 4.0
@@ -98,6 +101,8 @@ class Placer:
         self._shares = Shares()
         self._wanted: dict[int, int] = {}  # backend -> how many wait for its cache
         self._queue: Queue[_Ticket] = Queue(queue_limit)
+        self._joined: dict[int, int] = {}  # ticket -> monotonic ns, the oldest first
+        self._yielded = 0  # polls in a row that were left to another worker
         self._queue_s = queue_s
         self._chance = random.Random()
         self.trusted = Trusted(board, worker)
@@ -144,13 +149,15 @@ class Placer:
                 priority=priority,
                 retry_after_s=self._retry_after_s(route),
             )
-            self._board.workers[self._worker].waiting = len(self._queue)
+            self._joined[ticket.number] = time.monotonic_ns()
+            self._show_waiting()
             self._schedule_poll()
             return await self._wait(ticket)
         finally:
             self._want(ticket, None)
             self._queue.leave(route.model, ticket.number, served=_was_served(ticket))
-            self._board.workers[self._worker].waiting = len(self._queue)
+            self._joined.pop(ticket.number, None)
+            self._show_waiting()
 
     async def _wait(self, ticket: _Ticket) -> Lease:
         try:
@@ -200,8 +207,19 @@ class Placer:
     def release(self, backend: int) -> None:
         """Count a request as gone from its backend, and let the next one in."""
         self._board.load.add(self._worker, backend, -1)
-        if len(self._queue):
+        if len(self._queue) and not self._is_others_turn():
             self.wake()
+
+    def _show_waiting(self) -> None:
+        row = self._board.workers[self._worker]
+        row.waiting = len(self._queue)
+        row.waits_since_ns = next(iter(self._joined.values()), 0)
+
+    def _is_others_turn(self) -> bool:
+        """Whether somebody waits much longer at another worker."""
+        mine = next(iter(self._joined.values()), 0) - COURTESY_NS
+        rows = self._board.workers
+        return any(0 < rows[worker].waits_since_ns < mine for worker in range(len(rows)))
 
     def wake(self) -> None:
         """Give free slots to those who wait, in their order."""
@@ -301,7 +319,11 @@ class Placer:
     def _poll_now(self) -> None:
         self._poll = None
         if len(self._queue):
-            self.wake()
+            if self._yielded < COURTESY_POLLS and self._is_others_turn():
+                self._yielded += 1
+            else:
+                self._yielded = 0
+                self.wake()
             self._schedule_poll()
 
 

@@ -292,3 +292,28 @@ async def test_the_time_to_come_back_follows_from_how_long_answers_take():
     assert error.value.retry_after_s == 60  # two of the line, at one each 30 s
     for task in waiting:
         task.cancel()
+
+
+async def test_a_slot_is_left_to_who_waits_longer_at_another_worker():
+    desk = Desk()
+    leases = [await desk.placer.place(DEMO, ()) for _ in range(2)]
+    task = await desk.wait()
+    row = desk.board.workers[7]
+    row.waits_since_ns = 1  # since this machine was started
+    leases[0].release()
+    await asyncio.sleep(0)
+    assert not task.done()
+    desk.board.load.add(7, leases[0].backend, +1)  # it took it
+    row.waits_since_ns = 0
+    leases[1].release()
+    assert (await task).backend == leases[1].backend
+
+
+async def test_courtesy_ends_after_some_polls():
+    desk = Desk()
+    leases = [await desk.placer.place(DEMO, ()) for _ in range(2)]
+    task = await desk.wait()
+    desk.board.workers[7].waits_since_ns = 1  # it waits for something else
+    leases[0].release()
+    await task
+    assert desk.board.workers[0].waits_since_ns == 0
