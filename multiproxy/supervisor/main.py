@@ -51,6 +51,7 @@ COLLECT_S = 0.25
 _FIXED = ("listen", "dashboard", "log", "history", "metrics")  # until a restart
 FIRST_LOOKUP_S = 2.0  # how long the start waits for DNS
 LOOKUPS_S = 2.0  # between two generations that DNS asks for
+FULL_S = 30.0  # until the next try when draining workers left no room for one
 COMPLAIN_S = 60.0  # between two reports of failing ticks
 AUTO_WORKERS = 4  # one core carries some 40,000 events/s
 
@@ -338,6 +339,7 @@ class Supervisor:
         try:
             self._begin(self._loaded)
         except (CannotListen, NoFreeRows, TooManyBackends, TooManyKeys, BadCertificate) as error:
+            self._roll_at = now + FULL_S
             self._log.warning(f"the servers found by DNS have to wait: {error}")
 
     def _running(self) -> int:
