@@ -70,6 +70,7 @@ def _nav(snapshot: Snapshot, look: Look) -> Mapping[str, object]:
         "pages": [page for page in PAGES if not page.parent],
         "current": page.parent or page.name,
         "counts": overview.nav_counts(snapshot),
+        "window": windows.kept(look),
     }
 
 

@@ -24,6 +24,12 @@ def chosen(look: Look) -> Window:
     return WINDOWS.get(dict(look.query).get(FIELD, ""), WINDOWS[DEFAULT_WINDOW])
 
 
+def kept(look: Look) -> str:
+    """What links to other pages with a window keep of this one's, as a query."""
+    window = chosen(look)
+    return "" if window.name == DEFAULT_WINDOW else f"?{FIELD}={window.name}"
+
+
 def switch(snapshot: Snapshot, look: Look) -> Data:
     return {"windows": list(WINDOWS.values()), "chosen": chosen(look)}
 
