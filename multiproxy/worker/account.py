@@ -88,14 +88,9 @@ class Account:
         record.choice = choice
         record.connect_ns = UNKNOWN
 
-    def retried(self, error: ProxyError, *, was_told: bool = False) -> None:
-        """Note that the attempt failed and another may follow.
-
-        ``was_told`` tells that the client has a part of its answer.
-        """
+    def retried(self, error: ProxyError) -> None:
+        """Note that the attempt failed and another may follow."""
         record = self.record
-        if not was_told:
-            record.first_event_ns = UNKNOWN
         if len(record.tries) < TRIES:
             now = time.monotonic_ns() - self.live.started_ns
             failed = Try(
@@ -103,11 +98,6 @@ class Account:
                 record.connect_ns, now,
             )  # fmt: skip
             record.tries += (failed,)
-
-    @property
-    def asked(self) -> set[int]:
-        """The backends of all attempts so far."""
-        return {self.record.backend, *(each.backend for each in self.record.tries)}
 
     def enter(self, phase: Phase) -> None:
         """Stamp a phase."""
@@ -120,7 +110,7 @@ class Account:
             record.chosen_ns = now - live.started_ns
         if phase is Phase.PREFILL:
             record.connect_ns = now - live.started_ns
-        elif phase is Phase.DECODING and record.first_event_ns == UNKNOWN:
+        elif phase is Phase.DECODING:
             record.first_event_ns = now - live.started_ns
         live.phase = phase
         live.phase_since_ns = now
