@@ -270,7 +270,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Trying another backend; only before any part of an answer reached the client."""
+    """Trying another backend, while no part of an answer has reached the client."""
 
     attempts: int = setting(
         3, "backends tried for one request, the first included", least=1, most=16
@@ -282,6 +282,11 @@ class Retry:
         "generation",
         "generation = what was sent and not answered is sent again; connect-only = only what "
         "could not be sent; off = never",
+    )
+    after_commit: Literal["continue", "error"] = setting(
+        "continue",
+        "a stream that breaks off in its text: continue = another backend goes on with it, "
+        "once; error = the client is told",
     )
 
 

@@ -52,10 +52,15 @@ class ChatReader:
         max_answer_size: int = 64 << 20,
         on_chunk: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
-        self.state = State.READING
-        self._splitter = EventSplitter(max_event_size)
+        self._max_event_size = max_event_size
         self._max_answer_size = max_answer_size
         self._on_chunk = on_chunk
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was read: the next piece is another answer's first."""
+        self.state = State.READING
+        self._splitter = EventSplitter(self._max_event_size)
         self._template = DeltaTemplate()
         self._document: bytearray | None = None  # an answer that is not a stream
         self._is_stream = False

@@ -14,6 +14,7 @@ from typing import Any
 from multiproxy.dialects import messages_request, responses_request
 from multiproxy.dialects.arguments import sanitised_history
 from multiproxy.dialects.chat_fold import ChatFold, can_fold, folded_request
+from multiproxy.dialects.continuation import Spoken, can_continue, continued_request
 from multiproxy.dialects.messages_emit import MessagesEmitter
 from multiproxy.dialects.messages_fold import MessagesFold
 from multiproxy.dialects.messages_turn import MessagesTurn
@@ -81,6 +82,14 @@ class Job(ABC):
     def translator(self, previous: Translator | None) -> Translator:
         """Return a new reader for one attempt's answer, after ``encode``."""
 
+    def continues(self, policy: Policy) -> bool:
+        """Whether an answer of this backend that breaks off in its text may be continued."""
+        return False
+
+    def encode_rest(self, policy: Policy, model: str | None, spoken: Spoken) -> bytes | None:
+        """Return the body that lets a backend go on behind ``spoken``; None: nobody can."""
+        return None
+
     def amend(self, error: ProxyError) -> bool:
         """Change what is sent so that ``error`` may not come again; False: tell it."""
         return False
@@ -124,6 +133,16 @@ class Relayed(Job):
             body = body.rstrip()[:-1] + b',"return_progress":true}'
         return body
 
+    def continues(self, policy: Policy) -> bool:
+        return (
+            self._chat and self.stream and policy.is_llama_cpp and can_continue(self.request.data)
+        )
+
+    def encode_rest(self, policy: Policy, model: str | None, spoken: Spoken) -> bytes | None:
+        data = self.request.data
+        rest = continued_request(data if model is None else {**data, "model": model}, spoken)
+        return encoded(rest) if rest and self.continues(policy) else None
+
     def translator(self, previous: Translator | None) -> Translator:
         return Passthrough(
             self.request_id,
@@ -159,9 +178,23 @@ class Translated(Job):
         return self._chat
 
     def encode(self, policy: Policy, model: str | None) -> bytes:
+        return self._written(self._amended(policy, model))
+
+    def continues(self, policy: Policy) -> bool:
+        return self.stream and policy.is_llama_cpp and can_continue(self._chat)
+
+    def encode_rest(self, policy: Policy, model: str | None, spoken: Spoken) -> bytes | None:
+        rest = continued_request(self._amended(policy, model), spoken)
+        return self._written(rest) if rest and self.continues(policy) else None
+
+    def _amended(self, policy: Policy, model: str | None) -> dict[str, Any]:
+        """The Chat request, changed after refusals."""
         chat = self.chat(policy, model)
         for amendment in self._amendments.values():
             chat = amendment(chat)
+        return chat
+
+    def _written(self, chat: dict[str, Any]) -> bytes:
         body = encoded(chat)
         tools = chat.get("tools")
         if tools and tools in self._context.refused_tools:

@@ -16,6 +16,7 @@ import orjson
 
 from multiproxy.dialects.chat_chunk import usage_of
 from multiproxy.dialects.classify import classify_event
+from multiproxy.dialects.continuation import MAX_RUN, Journal
 from multiproxy.dialects.errors import chat_tail
 from multiproxy.dialects.events import Progress, Usage
 from multiproxy.dialects.sse import ErrorData, EventSplitter
@@ -61,10 +62,12 @@ class Passthrough:
         self.progress: Progress | None = None
         self.events = 0
         self.finish_reason: str | None = None
+        self.journal: Journal | None = None
         self._request_id = request_id
         self._needs_role = needs_role
         self._native = native
         self._strips_progress = strips_progress
+        self._max_event_size = max_event_size
         self._splitter = EventSplitter(max_event_size)
         self._held = b""  # an unfinished event
         self._open_choices: set[int] = set()  # seen, and without a finish reason
@@ -73,6 +76,7 @@ class Passthrough:
         self._done = False  # [DONE] or its like has passed
         self._prefix = b""  # the last delta up to its text; empty when there was none
         self._suffix = b""
+        self._run: list[bytes] | None = None  # where the journal has such deltas
         self._is_delta: Callable[[bytes], bool] = _is_native_delta if native else _is_delta
 
     def open(self) -> bytes:
@@ -87,6 +91,13 @@ class Passthrough:
         """The error event; no ``[DONE]`` may follow."""
         return chat_tail(error, self._request_id)
 
+    def go_on(self) -> None:
+        """See ``Translator``; what is held of an event was never sent."""
+        self.failure = None
+        self.journal = self._run = None
+        self._splitter = EventSplitter(self._max_event_size)
+        self._held = self._prefix = b""
+
     def feed(self, piece: bytes) -> bytes:  # per piece
         """Return what of ``piece`` and of what was held before may go out now.
 
@@ -97,6 +108,8 @@ class Passthrough:
         if self._repeats(piece):
             self.events += 1
             return piece
+        if self.journal is not None:
+            self.journal.add(piece)
         try:
             events = self._splitter.feed(piece)
         except BackendProtocolError as error:
@@ -143,12 +156,19 @@ class Passthrough:
         if not prefix or not piece.startswith(prefix) or not piece.endswith(self._suffix):
             return False
         start, end = len(prefix), len(piece) - len(self._suffix)
-        return (
-            start < end
-            and piece.find(b'"', start, end) < 0
-            and piece.find(b"\n", start, end) < 0
-            and piece[end - 1] != _BACKSLASH
-        )
+        if (
+            start >= end
+            or piece.find(b'"', start, end) >= 0
+            or piece.find(b"\n", start, end) >= 0
+            or piece[end - 1] == _BACKSLASH
+        ):
+            return False
+        run = self._run
+        if run is not None:
+            run.append(piece)
+            if len(run) >= MAX_RUN:
+                self._prefix = b""  # the next one is looked at, and the journal too
+        return True
 
     def _learn(self, piece: bytes, events: int) -> None:
         """Keep what is around the text of a delta: the next one differs in nothing else."""
@@ -168,6 +188,8 @@ class Passthrough:
                 end = piece.find(b'"', start)
                 if end > start and piece[end - 1] != _BACKSLASH and piece.find(key, end) < 0:
                     self._prefix, self._suffix = piece[:start], piece[end:]
+                    if self.journal is not None:
+                        self._run = self.journal.run_of(self._prefix, self._suffix)
                 return
 
     def eof(self) -> bytes:

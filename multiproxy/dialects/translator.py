@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Protocol
 
 from multiproxy.dialects.chat_stream import ChatReader
+from multiproxy.dialects.continuation import Journal
 from multiproxy.dialects.events import (
     Done,
     Event,
@@ -34,6 +35,7 @@ class Translator(Protocol):
     events: int  # content events read so far
     progress: Progress | None
     finish_reason: str | None  # once set, the end follows within seconds: call eof() then
+    journal: Journal | None  # keeps what is read from now on, if it is set
 
     def open(self) -> bytes:
         """What must go to the client before anything that ``feed`` gave; empty the second time.
@@ -47,6 +49,9 @@ class Translator(Protocol):
 
     def eof(self) -> bytes:
         """The backend's body ended, cleanly or not; sets ``finished`` or ``failure``."""
+
+    def go_on(self) -> None:
+        """The answer broke off; what is fed from now on continues it, see ``splice``."""
 
     def fail(self, error: ProxyError) -> bytes:
         """The tail that tells ``error``; for a fold the body of an error answer."""
@@ -73,6 +78,7 @@ class EventTranslator(ABC):
         self.progress: Progress | None = None
         self.finish_reason: str | None = None
         self.stop_info: StopInfo | None = None
+        self.journal: Journal | None = None
         self._reader = reader
         self._out: list[bytes] = []
 
@@ -80,10 +86,18 @@ class EventTranslator(ABC):
         return b""
 
     def feed(self, piece: bytes) -> bytes:  # per piece
+        if self.journal is not None:
+            self.journal.add(piece)
         return self._consume(self._reader.feed(piece))
 
     def eof(self) -> bytes:
+        if self.journal is not None:
+            self.journal.add(b"\n\n")  # the reader takes a last event without them, if whole
         return self._consume(self._reader.eof())
+
+    def go_on(self) -> None:
+        self.failure = self.journal = None
+        self._reader.begin()
 
     @abstractmethod
     def fail(self, error: ProxyError) -> bytes:

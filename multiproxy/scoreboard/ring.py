@@ -86,6 +86,11 @@ class Finished:
     choice: Choice = NO_CHOICE  # of the last attempt
     tries: tuple[Try, ...] = ()  # the attempts before it, the first TRIES of them
 
+    @property
+    def was_continued(self) -> bool:
+        """Whether an attempt failed when a part of its answer had reached the client."""
+        return UNKNOWN != self.first_event_ns <= max((x.ended_ns for x in self.tries), default=-2)
+
 
 # number, numbers, texts, choice, number of tries, number; then the tries, which most records
 # have none of. Native order, no padding.

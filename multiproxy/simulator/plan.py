@@ -93,6 +93,8 @@ def skip(tokens: Tokens, reasoning: str, content: str) -> Tokens:
         return
     left = {kind: len(said[kind]) for kind in said}
     for each in whole:
+        if each is None and any(left.values()):
+            continue  # the end of the thinking, say: it stands before the text
         over = left.get(each.kind, 0) if each else 0
         if each is None or not over:
             yield each

@@ -108,6 +108,7 @@ def _json_line(record: Finished, backend: str) -> bytes:
         "served_as": record.model_served or None,
         "backend": backend or None,
         "attempts": record.attempts,
+        "continued": record.was_continued,
         "prompt_tokens": _count(record.prompt_tokens),
         "cached_tokens": _count(record.cached_tokens),
         "output_tokens": _count(record.output_tokens),
@@ -139,6 +140,8 @@ def _text_line(record: Finished, backend: str) -> bytes:
         parts.append(f"{speed:g} tok/s")
     if record.attempts > 1:
         parts.append(f"{record.attempts} attempts")
+    if record.was_continued:
+        parts.append("continued")
     if record.error:
         parts.append(record.error)
     if record.key:

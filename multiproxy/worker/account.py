@@ -88,9 +88,14 @@ class Account:
         record.choice = choice
         record.connect_ns = UNKNOWN
 
-    def retried(self, error: ProxyError) -> None:
-        """Note that the attempt failed and another may follow."""
+    def retried(self, error: ProxyError, *, was_told: bool = False) -> None:
+        """Note that the attempt failed and another may follow.
+
+        ``was_told`` tells that the client has a part of its answer.
+        """
         record = self.record
+        if not was_told:
+            record.first_event_ns = UNKNOWN
         if len(record.tries) < TRIES:
             now = time.monotonic_ns() - self.live.started_ns
             failed = Try(
@@ -98,6 +103,11 @@ class Account:
                 record.connect_ns, now,
             )  # fmt: skip
             record.tries += (failed,)
+
+    @property
+    def asked(self) -> set[int]:
+        """The backends of all attempts so far."""
+        return {self.record.backend, *(each.backend for each in self.record.tries)}
 
     def enter(self, phase: Phase) -> None:
         """Stamp a phase."""
@@ -110,7 +120,7 @@ class Account:
             record.chosen_ns = now - live.started_ns
         if phase is Phase.PREFILL:
             record.connect_ns = now - live.started_ns
-        elif phase is Phase.DECODING:
+        elif phase is Phase.DECODING and record.first_event_ns == UNKNOWN:
             record.first_event_ns = now - live.started_ns
         live.phase = phase
         live.phase_since_ns = now

@@ -3,6 +3,7 @@
 from multiproxy._http.client import BackendConnection
 from multiproxy._http.pool import Pool
 from multiproxy._http.server import ClientConnection
+from multiproxy.dialects.splice import Splice
 from multiproxy.dialects.translator import Translator
 from multiproxy.errors import BackendDied, BackendError, ProxyError
 from multiproxy.scoreboard import Phase
@@ -13,7 +14,7 @@ from multiproxy.worker.relay import Downstream, Relay
 class Attempt:
     """An attempt; ``relay`` is there from the moment the request was sent.
 
-    ``reads_all`` and ``folds`` are ``Relay``'s.
+    ``reads_all``, ``folds`` and ``splice`` are ``Relay``'s.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Attempt:
         max_answer: int,
         reads_all: bool,
         folds: bool,
+        splice: Splice | None = None,
     ) -> None:
         self.relay: Relay | None = None
         self._client = client
@@ -35,6 +37,7 @@ class Attempt:
         self._max_answer = max_answer
         self._reads_all = reads_all
         self._folds = folds
+        self._splice = splice
         self._connection: BackendConnection | None = None
 
     @property
@@ -89,6 +92,7 @@ class Attempt:
             max_answer=self._max_answer,
             reads_all=self._reads_all,
             folds=self._folds,
+            splice=self._splice,
             on_begin=lambda: self._account.enter(Phase.DECODING),
         )
 

@@ -5,18 +5,19 @@ connection through ``relay`` to the client's in one callback.
 """
 
 import asyncio
-import re
 import sys
 import traceback
+from collections.abc import Collection
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from multiproxy._http.head import RequestHead, ResponseHead
+from multiproxy._http.head import RequestHead
 from multiproxy._http.server import ClientConnection
+from multiproxy.dialects.continuation import Spoken
 from multiproxy.dialects.jobs import Job, Responses
 from multiproxy.dialects.native_job import ByBackend
 from multiproxy.dialects.passthrough import Passthrough
 from multiproxy.dialects.request import Request
+from multiproxy.dialects.splice import Splice
 from multiproxy.dialects.translator import Translator
 from multiproxy.errors import (
     BackendDied,
@@ -26,12 +27,12 @@ from multiproxy.errors import (
     NoBackend,
     ProxyError,
     ShuttingDown,
-    UnknownModel,
     unserved,
 )
+from multiproxy.routing.recall import Wish
 from multiproxy.routing.table import Route
 from multiproxy.scoreboard import Phase
-from multiproxy.worker import counting, endpoints, fitting, local, understanding
+from multiproxy.worker import counting, endpoints, fitting, local, outgoing, rescue, understanding
 from multiproxy.worker.account import Account
 from multiproxy.worker.attempt import Attempt
 from multiproxy.worker.endpoints import Endpoint, Kind
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 # What was tried with several backends is not helped by an SDK's two further tries.
 _NO_RETRY = ((b"x-should-retry", b"false"),)
-_CONTENT_TYPE = re.compile(rb"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9-]+)?")
 
 
 class Exchange:
@@ -90,7 +90,8 @@ class Exchange:
             self._account.understood(
                 endpoint.name, endpoint.dialect, request.model, stream=request.stream
             )
-            route = self._route(request.model)
+            route = understanding.route_of(self._worker, request.model)
+            self._account.routed(route.model)
             self._visit.principal.check_model(route.model, request.model)
             if route.arms:
                 route = route.arm(self._worker.placer.wishes.key(self._head, request))
@@ -139,21 +140,6 @@ class Exchange:
             principal = self._visit.principal
             self._answer(*local.answer(self._worker, endpoint, self._head, principal))
 
-    def _route(self, model: str | None) -> Route:
-        self._worker.refresh()
-        route = self._worker.backends.table.resolve(model)
-        if route is None or not route.candidates:
-            if not self._worker.backends.table.models:
-                raise NoBackend("No backend has told its models yet; try again soon.")
-            if model is None:
-                raise UnknownModel("This server has several models: name one.", param="model")
-            raise UnknownModel(
-                f"The model `{model[:64]}` does not exist or you do not have access to it.",
-                param="model",
-            )
-        self._account.routed(route.model)
-        return route
-
     def _stand_ins(self, route: Route) -> list[Route]:
         """The models that serve when this one cannot, as far as the client may use them."""
         found = [self._worker.backends.table.lookup(name) for name in route.fallback]
@@ -183,7 +169,7 @@ class Exchange:
         failure: BackendError | None = None
         failed_in = Phase.QUEUED
         if job.translates:  # what no backend could be told costs no slot
-            self._encode(endpoint, job, route, route.candidates[0])
+            outgoing.encode(self._worker, endpoint, job, route, route.candidates[0])
         if job.stream:  # it may have to be told something before there is an attempt
             self._translator = job.translator(self._translator)
         self._downstream.fields = self._fields()
@@ -193,29 +179,27 @@ class Exchange:
         route, wish = await fitting.fit(
             self._worker, endpoint, self._head, work, job.request, route, wish, self.request_id
         )
-        priority = self._visit.principal.priority
         while len(tried) < self._worker.config.retry.attempts:
             self._account.enter(Phase.QUEUED)
             if pause_s:
                 await asyncio.sleep(pause_s)
             try:
-                lease = await placer.place(
-                    route, tried, wish, owner=self._owner, priority=priority,
-                    told=self._account.waits,
-                )  # fmt: skip
+                lease = await self._place(route, tried, wish)
             except NoBackend:
                 if failure is None:
                     raise
                 self._account.live.phase = failed_in  # nobody waited: nobody is left to try
                 raise failure from None
             try:
-                await self._try(endpoint, work, route, lease)
+                try:
+                    await self._try(endpoint, work, route, lease)
+                except BackendError as error:
+                    await self._continue(endpoint, route, lease, error)
                 lease.answered(self._translator.usage if self._translator else None)
                 return
             except ProxyError as error:
-                job, attempt = self._job or job, self._attempt
-                committed = attempt is not None and attempt.committed
-                if job.stream and attempt and not committed:  # what it said was never sent
+                job, committed = self._job or job, self._committed
+                if job.stream and self._attempt and not committed:  # what it said was never sent
                     self._translator = job.translator(self._translator)
                 if committed or not job.amend(error):
                     if committed or not isinstance(error, BackendError) or not error.retryable:
@@ -238,51 +222,76 @@ class Exchange:
         raise failure
 
     async def _try(
-        self, endpoint: Endpoint, work: Job | ByBackend, route: Route, lease: Lease
+        self,
+        endpoint: Endpoint,
+        work: Job | ByBackend,
+        route: Route,
+        lease: Lease,
+        spoken: Spoken | None = None,
     ) -> None:
-        """Send the request to one backend and hand its answer to the client."""
-        backend = lease.backend
+        """Hand one backend's answer to the client; with ``spoken`` what comes behind it."""
+        worker, backend = self._worker, lease.backend
         self._account.chosen(backend, lease.choice)
         self._attempt = None
-        self._job = job = work.at(self._worker.backends.policy(backend), self._translator)
-        head, body = self._encode(endpoint, job, route, backend)
+        self._job = job = work.at(worker.backends.policy(backend), self._translator)
+        request = outgoing.encode(worker, endpoint, job, route, backend, spoken)
         if job is not work:  # now it is known what this one is not told
             self._downstream.fields = self._fields()
-        self._translator = job.translator(self._translator)
+        if spoken is None or self._translator is None:
+            self._translator = job.translator(self._translator)
+            self._translator.journal = rescue.journal(worker, job, route, backend)
         self._attempt = Attempt(
             self._client,
             self._downstream,
             self._translator,
             self._account,
-            max_answer=self._worker.config.limits.answer,
+            max_answer=worker.config.limits.answer,
             reads_all=job.translates,
             folds=job.folds,
+            splice=Splice(spoken) if spoken else None,
         )
         if self._watch is not None:
-            self._watch.attempt_began(self._worker.now())
-        pool = self._worker.backends.by_index[backend].pool
-        fresh = not self._worker.retries.may_resend(job.request)
-        relay = await self._attempt.run(pool, head, body, fresh=fresh)
-        self._worker.placer.trusted.succeeded(backend)
+            self._watch.attempt_began(worker.now())
+        fresh = not worker.retries.may_resend(job.request)
+        pool = worker.backends.by_index[backend].pool
+        relay = await self._attempt.run(pool, *request, fresh=fresh)
+        worker.placer.trusted.succeeded(backend)
         if not relay.committed:
             self._answer_whole(job, relay)
         if isinstance(job, Responses):
-            await self._worker.keep_response(job, self._translator, self._owner)
+            await worker.keep_response(job, self._translator, self._owner)
 
-    def _encode(
-        self, endpoint: Endpoint, job: Job, route: Route, backend: int
-    ) -> tuple[bytes, bytes]:
-        heads = self._worker.backends.by_index[backend].heads
-        request_id = self.request_id.encode()
-        name = route.send_as.get(backend, job.model)
-        if endpoint.kind is Kind.QUERY:
-            path = endpoint.path
-            if name is not None:  # a GET would make a router load the model
-                path += b"?model=%b&autoload=false" % quote(name, safe="").encode()
-            return heads.head(b"GET", path, None, request_id, b"application/json"), b""
-        body = job.encode(self._worker.backends.policy(backend), name)
-        accept = b"text/event-stream" if job.stream or job.folds else b"application/json"
-        return heads.head(b"POST", job.path, len(body), request_id, accept), body
+    async def _continue(
+        self, endpoint: Endpoint, route: Route, lease: Lease, error: BackendError
+    ) -> None:
+        """Let another backend go on where one died in mid-stream: once, else tell ``error``."""
+        died, job, translator = self._attempt, self._job, self._translator
+        if not (self._committed and job and translator):
+            raise error
+        spoken = rescue.take_over(self._worker, error, job, translator, self._account)
+        if spoken is None:
+            self._worker.placer.trusted.broke(lease.backend, error)
+            raise error
+        lease.release()
+        try:
+            self._account.enter(Phase.QUEUED)
+            lease = await self._place(route, self._account.asked, lease.wish)
+            await self._try(endpoint, job, route, lease, spoken)
+        except ProxyError as second:
+            if self._attempt is not died and self._committed:
+                raise
+            self._attempt = died  # nothing of another one was sent
+            self._account.live.phase = Phase.DECODING
+            raise error from second
+        finally:
+            lease.release()
+
+    async def _place(self, route: Route, tried: Collection[int], wish: Wish) -> Lease:
+        priority = self._visit.principal.priority
+        placer = self._worker.placer
+        return await placer.place(
+            route, tried, wish, owner=self._owner, priority=priority, told=self._account.waits
+        )
 
     # -- answering --------------------------------------------------------------------------
 
@@ -296,7 +305,7 @@ class Exchange:
         body = relay.body
         if isinstance(self._translator, Passthrough):
             self._translator.read_answer(body)
-        self._answer(relay.head.status, _content_type(relay.head), body)
+        self._answer(relay.head.status, relay.content_type, body)
 
     def _answer(self, status: int, fields: bytes, body: bytes, *, close: bool = False) -> None:
         self._account.record.status = status
@@ -319,6 +328,10 @@ class Exchange:
         else:
             status, fields, body = self._worker.render(error, self.request_id, self._dialect)
             self._answer(status, fields, body, close=error.closes)
+
+    @property
+    def _committed(self) -> bool:
+        return self._attempt is not None and self._attempt.committed
 
     @property
     def _owner(self) -> str:
@@ -407,10 +420,3 @@ class Exchange:
                 return
         if self._job.stream:
             self._watch.client(self._downstream, translator, now)
-
-
-def _content_type(head: ResponseHead) -> bytes:
-    value = head.get(b"content-type") or b""
-    if not _CONTENT_TYPE.fullmatch(value):
-        value = b"application/octet-stream"
-    return b"Content-Type: %b\r\n" % value

@@ -7,12 +7,14 @@ unseen to their last byte.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from multiproxy._http.client import BackendConnection
 from multiproxy._http.head import ResponseHead
 from multiproxy._http.server import ClientConnection
 from multiproxy.dialects.classify import classify
+from multiproxy.dialects.splice import Splice
 from multiproxy.dialects.translator import Translator
 from multiproxy.errors import BackendDied, BackendProtocolError, ProxyError
 
@@ -21,6 +23,7 @@ _EVENT_STREAM = (
     b"Cache-Control: no-cache\r\n"
     b"X-Accel-Buffering: no\r\n"  # nginx in front would hold events back
 )
+_CONTENT_TYPE = re.compile(rb"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9-]+)?")
 MAX_ERROR_BODY = 64 * 1024  # bytes of a backend's error answer that are read
 
 
@@ -61,9 +64,9 @@ class Relay:
     ``done`` is set to None when the answer is complete (a stream is then wholly written; a
     collected or folded answer is in ``body``), or to what went wrong. ``reads_all`` lets the
     translator read a good answer of any content type; ``folds`` keeps what it makes for one
-    body at the end. A bug of ours in a
-    callback becomes its exception: the loop would end the connection, and whoever awaits
-    ``done`` would blame the backend or wait for ever.
+    body at the end. ``splice`` makes the answer the rest of another one, of which the client
+    has the beginning. A bug of ours in a callback becomes its exception: the loop would end
+    the connection, and whoever awaits ``done`` would blame the backend or wait for ever.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Relay:
         reads_all: bool,
         folds: bool,
         on_begin: Callable[[], None],
+        splice: Splice | None = None,
     ) -> None:
         self.done: asyncio.Future[ProxyError | None] = asyncio.get_running_loop().create_future()
         self.head: ResponseHead | None = None
@@ -89,6 +93,7 @@ class Relay:
         self._max_answer = max_answer
         self._reads_all = reads_all
         self._folds = folds
+        self._splice = splice
         self._on_begin = on_begin
         self._streaming = False
         self._held = b""  # produced before the commit point
@@ -100,6 +105,14 @@ class Relay:
         """The collected or folded answer."""
         return b"".join(self._parts)
 
+    @property
+    def content_type(self) -> bytes:
+        """The header line that tells of what type the collected answer is."""
+        value = (self.head and self.head.get(b"content-type")) or b""
+        if not _CONTENT_TYPE.fullmatch(value):
+            value = b"application/octet-stream"
+        return b"Content-Type: %b\r\n" % value
+
     def on_head(self, head: ResponseHead) -> None:
         self.head = head
         self._streaming = head.status == 200 and (self._reads_all or head.is_event_stream)
@@ -110,6 +123,10 @@ class Relay:
                 self._collect(payload)
                 return
             translator = self._translator
+            if self._splice is not None:
+                payload, framed = self._splice.feed(payload), None
+                if not payload:
+                    return
             out = translator.feed(payload)
             if self.committed:
                 if out is payload and framed is not None and self._downstream.chunked:
@@ -142,7 +159,8 @@ class Relay:
     @property
     def life(self) -> tuple[int, object]:
         """Changes with every sign that the backend works: content, progress, body bytes."""
-        return self._translator.events + self._size, self._translator.progress
+        source = self._splice or self._translator
+        return self._translator.events + self._size, source.progress
 
     def fail(self, error: ProxyError) -> None:
         """Give this attempt up."""
@@ -194,6 +212,8 @@ class Relay:
     def _end_stream(self) -> None:
         out = self._translator.eof()
         if self._translator.failure is not None:
+            if self.committed:  # a last event without its blank line
+                self._downstream.write(out)
             self._end(self._translator.failure)
             return
         if self._folds:

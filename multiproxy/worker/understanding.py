@@ -10,6 +10,7 @@ from multiproxy.dialects.jobs import Job, Messages, Relayed, Responses, Translat
 from multiproxy.dialects.native_job import ByBackend, Native
 from multiproxy.dialects.request import Request, understand
 from multiproxy.dialects.responses_request import references
+from multiproxy.errors import NoBackend, UnknownModel
 from multiproxy.routing.table import Route
 from multiproxy.worker import endpoints
 from multiproxy.worker.endpoints import Endpoint, Kind, Speech
@@ -44,6 +45,28 @@ def read(endpoint: Endpoint, head: RequestHead, body: bytes) -> Request:
     if endpoint.kind is Kind.QUERY:
         return Request(model=endpoints.query_of(head).get("model"))
     return understand(body)
+
+
+def route_of(worker: "Worker", model: str | None) -> Route:
+    """Return where a request for ``model`` may go; None asks for the default.
+
+    Raises:
+        UnknownModel: nobody has it.
+        NoBackend: nobody has told yet what there is.
+    """
+    worker.refresh()
+    table = worker.backends.table
+    route = table.resolve(model)
+    if route is not None and route.candidates:
+        return route
+    if not table.models:
+        raise NoBackend("No backend has told its models yet; try again soon.")
+    if model is None:
+        raise UnknownModel("This server has several models: name one.", param="model")
+    raise UnknownModel(
+        f"The model `{model[:64]}` does not exist or you do not have access to it.",
+        param="model",
+    )
 
 
 async def make_job(

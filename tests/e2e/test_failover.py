@@ -74,7 +74,7 @@ AFTER = {
 
 @pytest.mark.parametrize("fault", AFTER)
 async def test_what_fails_after_its_first_event_ends_with_one_error_event(house, fault):
-    place = await house(Settings(**FAST), Settings(**FAST))
+    place = await house(Settings(**FAST), Settings(**FAST), retry={"after_commit": "error"})
     for each in place.simulators:
         each.set_faults([fault])
     answer = await ask(place.port, chat("hi", max_tokens=20))
