@@ -1,6 +1,6 @@
 """The pages' numbers as JSON: the same state, the same query, for programs.
 
-Every page but the empty frame has a twin under /api/. Names and units are those of ``views``:
+Every page that shows something has a twin under /api/. Names and units are those of ``views``:
 times of day in Unix seconds, durations in seconds, null for unknown.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from multiproxy.supervisor.dashboard import models, reasons, requests, windows
+from multiproxy.supervisor.dashboard import models, reasons, requests, usage, windows
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.messages import Response
 from multiproxy.supervisor.dashboard.request import find
@@ -95,6 +95,22 @@ def model_list(snapshot: Snapshot, look: Look) -> Data:
     }
 
 
+def usage_sums(snapshot: Snapshot, look: Look) -> Data:
+    """The groups of the page's table; /usage.json has the hours they are made of."""
+    choice, rows = usage.asked(snapshot, look)
+    groups = usage.groups(rows, choice)
+    return {
+        "range": choice.range,
+        "by": choice.by,
+        "groups": [
+            {"name": group.name, "share": group.share, "measure": choice.measure}
+            | {name: value for name, value in plain(group.total).items() if name != "start"}
+            | {"spent_tokens": group.total.spent_tokens}
+            for group in groups
+        ],
+    }
+
+
 def config(snapshot: Snapshot, look: Look) -> Data:
     return {"health": snapshot.health, "events": snapshot.events}
 
@@ -107,6 +123,7 @@ TWINS: Mapping[str, Twin] = {  # by the names of pages
     "request": request,
     "backends": backends,
     "models": model_list,
+    "usage": usage_sums,
     "config": config,
 }
 

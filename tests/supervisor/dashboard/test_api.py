@@ -73,6 +73,15 @@ async def test_a_program_learns_the_token_it_acts_with(serve):
     assert len(body["token"]) == 32
 
 
+async def test_usage_is_grouped_as_on_the_page(serve):
+    scene = busy()
+    body = await read(await serve(scene), "/api/usage?by=backend&range=24h&measure=requests")
+    assert (body["by"], body["range"]) == ("backend", "24h")
+    assert sum(group["requests"] for group in body["groups"]) == len(scene.finished_list)
+    assert sum(group["share"] for group in body["groups"]) == pytest.approx(1)
+    assert body["groups"][0]["name"] == "gpu-a"
+
+
 async def test_models_and_backends_carry_their_sums(serve):
     served = await serve(busy())
     backends = (await read(served, "/api/backends"))["backends"]
