@@ -4,6 +4,9 @@ import time
 
 import pytest
 
+from worker.workplace import chat
+
+from multiproxy.config import Retry
 from multiproxy.errors import (
     BackendBusy,
     BackendDied,
@@ -83,6 +86,18 @@ def test_only_broken_connections_count_towards_ejection(board, trusted, error, b
     failed, count = board.load.failures(0)
     assert count == 1 and failed > 0
     assert (board.load.last_succeeded(0) > failed) is not broke
+
+
+async def test_a_stream_that_breaks_off_counts_as_a_failure_of_its_backend(staff):
+    settings = {"retry": Retry(after_commit="error")}
+    workplace, servers = await staff(2, config=settings, tokens_per_second=200)
+    for fault, failures in (("cut:after_events=3", 1), ("error-event:after_events=3", 1)):
+        for server in servers:
+            server.set_faults([fault])
+        answer = await workplace.client().ask(chat(max_tokens=20))
+        assert (answer.status, answer.complete) == (200, False)
+        counts = [workplace.board.load.failures(index)[1] for index in (0, 1)]
+        assert sum(counts) == failures
 
 
 def test_an_answer_that_ended_is_a_sign_of_life(board, trusted):
