@@ -61,7 +61,7 @@ class ChatReader:
         """Forget what was read: the next piece is another answer's first."""
         self.state = State.READING
         self._splitter = EventSplitter(self._max_event_size)
-        self._template = DeltaTemplate()
+        self.template = DeltaTemplate()
         self._document: bytearray | None = None  # an answer that is not a stream
         self._is_stream = False
         self._counts: Usage | None = None  # of the last ``usage`` member
@@ -75,6 +75,19 @@ class ChatReader:
     def comments(self) -> int:
         """SSE comments seen so far: signs of life without content."""
         return self._splitter.comments
+
+    def repeat(self, piece: bytes) -> str | None:  # per piece
+        """The string of a piece that is the last plain delta again but for its string.
+
+        Such a piece needs no ``feed``: it means ``template.event(string)``. None for all others.
+        """
+        if (
+            self.state is State.READING
+            and self._splitter.is_between
+            and len(piece) <= self._max_event_size
+        ):
+            return self.template.text_of(piece)
+        return None
 
     def feed(self, piece: bytes) -> list[Event]:  # per piece
         out: list[Event] = []
@@ -130,7 +143,7 @@ class ChatReader:
 
     def _read_event(self, data: bytes, out: list[Event]) -> None:  # per piece
         if self.state is State.READING and type(data) is bytes:
-            event = self._template.read(data)
+            event = self.template.read(data)
             if event is not None:
                 out.append(event)
                 return
@@ -143,7 +156,7 @@ class ChatReader:
             return
         if self.state is State.READING and (event := plain_event(chunk)) is not None:
             out.append(event)
-            self._template.learn(data, event)
+            self.template.learn(data, event)
         elif is_too_deep(data, chunk):
             self._fail(BackendProtocolError("The backend sent an event nested too deeply."), out)
         else:

@@ -7,36 +7,50 @@ faster, and this is done for every token of every stream.
 """
 
 import re
-from collections.abc import Callable
 
 import orjson
 
 from multiproxy.dialects.events import Event, Reasoning, Text, ToolFragment
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_FRAMED = b"data: %b\n\n"  # an event of one line on the wire
 _MAX_VAIN = 32  # a stream whose events never repeat is not worth the learning
 
 
 class DeltaTemplate:
-    """The form of the last plain delta of one stream."""
+    """The form of the last plain delta of one stream; ``kind`` is what it means."""
 
     def __init__(self) -> None:
-        self._head = b"\0"  # begins no event
+        self.kind: type[Event] | None = None
+        self._head = b"\0"  # of an event on the wire, up to its string; this begins none
         self._tail = b""
-        self._make: Callable[[str], Event] = Text
+        self._start, self._end = 0, 0  # of the string between them
+        self._index: int | None = None  # of the call
         self._vain = 0  # times that something was learned since the last hit
 
-    def read(self, data: bytes) -> Event | None:  # per piece
+    def text_of(self, piece: bytes) -> str | None:  # per piece
+        """The string of a piece that is one whole event of this form, None for any other."""
+        if not piece.startswith(self._head) or not piece.endswith(self._tail):
+            return None
+        try:
+            value = orjson.loads(piece[self._start : self._end])
+        except ValueError:
+            return None
+        if type(value) is not str or not value:
+            return None
+        self._vain = 0
+        return value
+
+    def read(self, data: bytes) -> Event | None:
         """The event that ``data`` means, None if it has another form."""
-        if data.startswith(self._head) and data.endswith(self._tail):
-            try:
-                value = orjson.loads(data[len(self._head) : len(data) - len(self._tail)])
-            except ValueError:
-                return None
-            if type(value) is str and value:
-                self._vain = 0
-                return self._make(value)
-        return None
+        text = self.text_of(_FRAMED % data)
+        return None if text is None else self.event(text)
+
+    def event(self, text: str) -> Event:
+        """The event of this form that says ``text``."""
+        if self.kind is ToolFragment:
+            return ToolFragment(self._index, "", "", text)
+        return Reasoning(text) if self.kind is Reasoning else Text(text)
 
     def learn(self, data: bytes, event: Event) -> None:
         """``data`` was parsed, and nothing came of it but ``event``."""
@@ -45,18 +59,21 @@ class DeltaTemplate:
         self._vain += 1
         match event:
             case Text():
-                name, self._make = b'"content":', Text
+                name = b'"content":'
             case Reasoning():
-                name, self._make = b'"reasoning_content":', Reasoning
+                name = b'"reasoning_content":'
             case ToolFragment():
-                index = event.index
                 name = b'"arguments":'
-                self._make = lambda arguments: ToolFragment(index, "", "", arguments)
+                self._index = event.index
             case _:
                 return
         self._head = b"\0"
-        # Only one member of this name: it is the delta's, wherever it stands.
-        if data.count(name) == 1:
+        # Only one member of this name: it is the delta's, wherever it stands. Data of several
+        # lines stands otherwise on the wire.
+        if data.count(name) == 1 and data.find(b"\n") < 0:
             start = data.index(name) + len(name)
             if found := _STRING.match(data, start):
-                self._head, self._tail = data[:start], data[found.end() :]
+                self.kind = type(event)
+                framed, behind = _FRAMED % data, len(data) - found.end() + 2
+                self._start, self._end = start + 6, -behind
+                self._head, self._tail = framed[: self._start], framed[-behind:]

@@ -88,6 +88,7 @@ class MessagesAnswer(EventTranslator):
         self._ids = CallIds(random, turn.taken_ids)
         self._calls = CallTable()
         self._block = Block.NONE
+        self._plain: type[Event] | None = None  # what needs no more than a delta, if none waits
         self._index = 0  # of the open block, or of the next one
         self._open_call: Call | None = None
         self._queue: deque[_Waiting] = deque()
@@ -118,10 +119,6 @@ class MessagesAnswer(EventTranslator):
     # -- events ----------------------------------------------------------------------------
 
     def _on(self, event: Event) -> None:  # per piece
-        if not self._queue and type(event) is _PLAIN.get(self._block):
-            self._output_size += len(event.text)
-            self._delta(event.text)
-            return
         match event:
             case Done():
                 self._finish()
@@ -144,6 +141,13 @@ class MessagesAnswer(EventTranslator):
                 self._end(event.reason)
             case _:
                 pass
+
+    def _continue(self, kind: type[Event] | None, text: str) -> bool:  # per piece
+        if kind is not self._plain or self._queue:
+            return False
+        self._output_size += len(text)
+        self._delta(text)
+        return True
 
     def _append(self, block: Block, text: str) -> None:
         last = self._queue[-1] if self._queue else None
@@ -237,12 +241,14 @@ class MessagesAnswer(EventTranslator):
 
     def _open(self, block: Block, call_id: str = "", name: str = "") -> None:
         self._block = block
+        self._plain = _PLAIN.get(block)
         self._start(block, call_id, self._turn.names.original(name).name if name else "")
 
     def _close(self) -> None:
         if self._block is not Block.NONE:
             self._stop()
             self._block = Block.NONE
+            self._plain = None
             self._open_call = None
             self._index += 1
 

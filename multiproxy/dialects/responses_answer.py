@@ -144,6 +144,20 @@ class ResponsesAnswer(EventTranslator):
         elif isinstance(event, Done):
             self._complete()
 
+    def _continue(self, kind: type[Event] | None, text: str) -> bool:  # per piece
+        if kind is Text:
+            part = self._part
+            if part is None or part.kind is not PartKind.TEXT:
+                return False
+        elif kind is Reasoning and self._reasoning is not None:
+            part = self._reasoning.part
+        else:
+            return False
+        part.write(text)
+        self._grow(len(text))
+        self.delta(text, None)
+        return True
+
     def _on_first_text(self, event: Text) -> None:
         self._settle_before_message()
         if self._message is None:

@@ -32,12 +32,12 @@ class EventSplitter:
         self._is_error = False  # the unfinished event is named "error"
         self._after_cr = False  # a LF that comes next belongs to the last line ending
         self._at_start = True
-        self._is_between = True  # no event is unfinished: the next byte begins one
+        self.is_between = True  # no event is unfinished: the next byte begins one
 
     def feed(self, piece: bytes) -> list[bytes]:  # per piece
         """The data of the events that ``piece`` completed; an ``ErrorData`` is an error."""
         if (
-            self._is_between
+            self.is_between
             and piece.startswith(b"data: ")
             and piece.endswith(b"\n\n")
             and piece.find(b"\r") < 0  # `in` costs five times as much
@@ -63,7 +63,7 @@ class EventSplitter:
 
     def _feed_lines(self, piece: bytes) -> list[bytes]:
         events = [] if self.overflowed else self._split_lines(piece)
-        self._is_between = not (self._line or self._size or self.overflowed)
+        self.is_between = not (self._line or self._size or self.overflowed)
         if self.overflowed and not events:
             raise BackendProtocolError(
                 f"The backend sent an event of more than {self._max_event_size} bytes."

@@ -30,6 +30,37 @@ def test_the_next_string_is_read_without_the_rest(words: str) -> None:
     assert template.read(data(call(3, arguments=words))) == ToolFragment(3, "", "", words)
 
 
+@given(st.text(min_size=1))
+def test_a_piece_that_is_one_event_is_read_with_its_framing(words: str) -> None:
+    template = taught(text("a"), Text("a"))
+    assert template.text_of(text(words)) == words
+    assert template.event(words) == Text(words)
+
+
+NOT_ONE_EVENT = {
+    "two events": text("a") + text("b"),
+    "half an event": text("a")[:-1],
+    "no blank": text("a").replace(b"data: ", b"data:"),
+    "a comment before it": b": x\n\n" + text("a"),
+    "a name before it": b"event: x\n" + text("a"),
+    "other line ends": text("a").replace(b"\n", b"\r\n"),
+    "a line end inside": text("a").replace(b'"a"', b'"a\n"'),
+}
+
+
+@pytest.mark.parametrize("name", NOT_ONE_EVENT)
+def test_a_piece_that_is_not_one_event_is_left_to_the_long_way(name: str) -> None:
+    assert taught(text("a"), Text("a")).text_of(NOT_ONE_EVENT[name]) is None
+
+
+def test_data_of_several_lines_teaches_nothing() -> None:
+    lines = data(text("a")).replace(b'"delta"', b'\n"delta"')
+    template = DeltaTemplate()
+    template.learn(lines, Text("a"))
+    assert template.read(lines) is None
+    assert template.text_of(b"data: " + lines + b"\n\n") is None
+
+
 OTHERS = {
     "another index": call(1, arguments="a"),
     "another kind": reasoning("a"),
@@ -48,7 +79,9 @@ OTHERS = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_another_form_is_left_to_the_long_way(name: str) -> None:
-    assert taught(text("a"), Text("a")).read(data(OTHERS[name])) is None
+    template = taught(text("a"), Text("a"))
+    assert template.read(data(OTHERS[name])) is None
+    assert template.text_of(OTHERS[name]) is None
 
 
 def test_a_member_of_that_name_elsewhere_teaches_nothing() -> None:
