@@ -50,6 +50,15 @@ def test_attempts_are_the_failed_ones_and_the_record_itself():
     assert (first.was_retried, last.was_retried, last.error) == (True, False, "")
 
 
+def test_a_wait_belongs_to_the_attempt_that_it_was_for():
+    failed = Try(7, Choice(), "backend_disconnected", SECOND, SECOND, 2 * SECOND)
+    record = replace(
+        FINE, attempts=2, tries=(failed,), chosen_ns=5 * SECOND, queue_ns=int(3.75 * SECOND)
+    )
+    first, second = finished_view(record, "").path
+    assert (first.waited_s, second.waited_s) == (0.75, 3.0)
+
+
 def test_the_last_failure_is_no_attempt_more():
     failed = Try(7, Choice(), "backend_unreachable", 100, UNKNOWN, SECOND)
     record = replace(FINE, attempts=1, tries=(failed,), chosen_ns=100)
