@@ -28,6 +28,7 @@ POLL_S = 0.005
 COURTESY_NS = 20_000_000
 COURTESY_POLLS = 2
 LONGEST_RETRY_S = 600
+_MOST_ROUTES = 256  # whose backends that are up are kept
 # Who waits for a cache waits at most this many times what the cache saves: guesses may be wrong.
 PATIENCE = 4.0
 _READY = (BackendState.UP, BackendState.SLEEPING)
@@ -103,6 +104,8 @@ class Placer:
         self._queue: Queue[_Ticket] = Queue(queue_limit)
         self._joined: dict[int, int] = {}  # ticket -> monotonic ns, the oldest first
         self._yielded = 0  # polls in a row that were left to another worker
+        self._ready_of: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._ready_version = -1
         self._queue_s = queue_s
         self._chance = random.Random()
         self.trusted = Trusted(board, worker)
@@ -244,11 +247,9 @@ class Placer:
     def _try(self, ticket: _Ticket) -> Lease | Decision:
         """Give a ticket a slot now, or tell why it has none."""
         route, wish = ticket.route, ticket.wish
-        ready = [
-            index
-            for index in route.candidates
-            if index not in ticket.tried and self._board.backends.state(index) in _READY
-        ]
+        ready: Sequence[int] = self._ready(route.candidates)
+        if ticket.tried:
+            ready = [index for index in ready if index not in ticket.tried]
         ready = list(self.trusted.of(ready))
         self._want(ticket, None)
         homes = self.wishes.homes(wish, route.candidates)
@@ -262,6 +263,20 @@ class Placer:
         lease = Lease(self, decision.backend, choice, wish)
         self.wishes.placed(lease)
         return lease
+
+    def _ready(self, candidates: tuple[int, ...]) -> tuple[int, ...]:
+        """The candidates that are up; looked up again when the board changed."""
+        board = self._board.backends
+        if board.version != self._ready_version:
+            self._ready_version = board.version
+            self._ready_of.clear()
+        ready = self._ready_of.get(candidates)
+        if ready is None:
+            if len(self._ready_of) >= _MOST_ROUTES:
+                self._ready_of.clear()
+            ready = tuple(index for index in candidates if board.state(index) in _READY)
+            self._ready_of[candidates] = ready
+        return ready
 
     def _decide(
         self, ready: list[int], ticket: _Ticket, homes: list[int]
