@@ -41,6 +41,7 @@ def detail(snapshot: Snapshot, look: Look) -> Data:
         "bars": [],
         "ticks": [],
         "story": [],
+        "first_token": [],
         "context": None,
     }
     if isinstance(found, RunningView):
@@ -56,6 +57,7 @@ def detail(snapshot: Snapshot, look: Look) -> Data:
         "words": words,
         "bars": timeline.rows(found) or _bars(found),
         "story": reasons.story(found),
+        "first_token": timeline.until_first_token(found),
         "ticks": [total * i / 4 for i in range(5)],
         "context": _context(snapshot, found),
         "blame": WHO.get(found.termination[:1], ""),

@@ -7,6 +7,7 @@ from multiproxy.supervisor.dashboard.views import AttemptView, FinishedView
 
 MIN_PART_S = 0.001  # a shorter one is no part of the story
 MIN_DEFERRED_S = 0.02  # below this it is the network, not a backend that lets it wait
+MIN_WORDED_S = 0.01
 MIN_WIDTH = 0.15  # percent: too short to see is still drawn
 
 
@@ -46,6 +47,18 @@ def rows(x: FinishedView) -> list[Bar]:
         words = "waiting for another backend" if waiting else "finishing"
         bars.append(_bar(x, "wait" if waiting else "rest", words, after, x.total_s))
     return bars
+
+
+def until_first_token(x: FinishedView) -> list[tuple[str, float]]:
+    """What the time to the first token was spent on: words and seconds, the parts worth a word."""
+    if not x.path or x.ttft_s is None:
+        return []
+    failed = sum(each.ended_s - each.chosen_s for each in x.path if each.was_retried)
+    last = x.path[-1]
+    known = last.first_s is not None and last.sent_s is not None
+    prefill = last.first_s - last.sent_s if known else 0.0  # type: ignore[operator]
+    parts = (("failed try", failed), ("queue", x.queue_s), ("prefill", prefill))
+    return [(words, seconds) for words, seconds in parts if seconds >= MIN_WORDED_S]
 
 
 def _number(x: FinishedView, place: int) -> int:

@@ -83,5 +83,17 @@ def test_a_part_at_the_very_end_stays_inside():
     assert all(bar.x + bar.width <= 100.001 for bar in timeline.rows(x))
 
 
+def test_the_time_to_the_first_token_is_told_in_its_parts():
+    parts = timeline.until_first_token(replace(RETRIED, ttft_s=4.38, queue_s=1.58))
+    assert [(words, round(seconds, 2)) for words, seconds in parts] == [
+        ("failed try", 1.81),
+        ("queue", 1.58),
+        ("prefill", 0.98),
+    ]
+    quick = finished("r", ttft_s=0.5, path=(attempt("a"),))
+    assert timeline.until_first_token(quick) == [("prefill", 0.499)]
+    assert timeline.until_first_token(replace(RETRIED, ttft_s=None)) == []
+
+
 def test_without_attempts_there_is_no_timeline():
     assert timeline.rows(finished("r")) == []
