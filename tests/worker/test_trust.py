@@ -3,7 +3,6 @@
 import time
 
 import pytest
-
 from worker.workplace import chat
 
 from multiproxy.config import Retry
