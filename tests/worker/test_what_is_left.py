@@ -193,4 +193,5 @@ async def test_no_bytes_of_an_exchange_are_left(crowd: Crowd, full: bool) -> Non
         left = bytes_by_line() - before
     finally:
         tracemalloc.stop()
-    assert left.total() < 4096, left.most_common(5)
+    # Python's own regular expressions keep 47 bytes of every fiftieth search or so.
+    assert left.total() < 4096 + crowd.exchanges, left.most_common(5)
