@@ -9,7 +9,7 @@ same one without asking, and a backend that comes or goes moves only its own con
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
@@ -91,17 +91,18 @@ class Homes:
 
     def order(self, key: int, count: int) -> list[int]:
         """Return the first ``count`` backends for a conversation, its home first."""
-        if len(self._groups) == 1:
-            return [backend for _, backend in sorted(_scores(key, self._groups[0][2]))[:count]]
-        ranked = sorted(_scores(key, [(n, seed, w) for n, (seed, w, _) in enumerate(self._groups)]))
-        return [min(_scores(key, self._groups[n][2]))[1] for _, n in ranked[:count]]
+        group = self._groups[0]
+        if len(self._groups) > 1:
+            heads = [(n, seed, weight) for n, (seed, weight, _) in enumerate(self._groups)]
+            group = self._groups[min(_scores(key, heads))[1]]
+        return [backend for _, backend in sorted(_scores(key, group[2]))[:count]]
 
 
 _Member = tuple[int, int, float]
 
 
 def _grouped(members: list[_Member]) -> list[tuple[int, float, list[_Member]]]:
-    """Groups of about the square root: looking at groups, then into one, is cheap for 1,000.
+    """Groups of about the square root: to look at groups, then into one, is cheap for 1,000.
 
     A member's group follows from its own name; the number of groups changes only when the
     number of members doubles.
@@ -118,15 +119,18 @@ def _grouped(members: list[_Member]) -> list[tuple[int, float, list[_Member]]]:
     ]
 
 
-def _scores(key: int, members: Iterable[_Member]) -> list[tuple[float, int]]:
+def _scores(key: int, members: Sequence[_Member]) -> list[tuple[float, int]]:
     """Weighted rendezvous: an exponential draw for each, the smallest wins."""
     log = math.log
-    found = []
-    for number, seed, weight in members:
-        mixed = ((key ^ seed) * _ODD) & _MASK
-        mixed = ((mixed ^ (mixed >> 32)) * _ODD_2) & _MASK
-        found.append((-log(((mixed >> 11) + 1) * 2.0**-53) / weight, number))
-    return found
+    draws = [
+        (
+            ((((m := ((key ^ seed) * _ODD) & _MASK) ^ (m >> 32)) * _ODD_2) & _MASK) | 1,
+            number,
+            weight,
+        )
+        for number, seed, weight in members
+    ]
+    return [(-log(draw * 2.0**-64) / weight, number) for draw, number, weight in draws]
 
 
 def _mix(value: int) -> int:
