@@ -41,7 +41,7 @@ class Lease:
     ``began`` is monotonic; ``prefill_s`` is known once the answer told it.
     """
 
-    __slots__ = ("_placer", "backend", "began", "choice", "prefill_s", "wish")
+    __slots__ = ("_placer", "backend", "began", "choice", "is_answered", "prefill_s", "wish")
 
     def __init__(
         self, placer: "Placer", backend: int, choice: Choice = NO_CHOICE, wish: Wish = NO_WISH
@@ -52,9 +52,11 @@ class Lease:
         self.wish = wish
         self.began = time.monotonic()
         self.prefill_s = 0.0
+        self.is_answered = False
 
     def answered(self, usage: Usage | None) -> None:
         """The answer came to its end: learn from it."""
+        self.is_answered = True
         if self._placer is not None:
             self._placer.wishes.answered(self, usage)
 
@@ -62,7 +64,8 @@ class Lease:
         """Give the place back. Idempotent."""
         placer, self._placer = self._placer, None
         if placer is not None:
-            placer.wishes.ended(self)
+            if self.is_answered:  # a refused connection tells nothing of how long answers take
+                placer.wishes.ended(self)
             placer.release(self.backend)
 
 

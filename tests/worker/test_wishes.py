@@ -166,3 +166,10 @@ async def test_odd_timings_teach_nothing():
         lease.answered(Usage(100, 0, 5, timings=odd))
     lease.answered(None)
     assert table.placer.wishes.recall.pace(lease.backend).prefill_rate == 1000
+
+
+async def test_attempts_that_failed_do_not_make_slots_look_quick():
+    table = Table()
+    for _ in range(20):
+        (await table.placer.place(DEMO, ())).release()
+    assert [table.placer.wishes.recall.pace(index).hold_s for index in (0, 1)] == [10, 10]
