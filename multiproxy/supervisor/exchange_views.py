@@ -86,7 +86,7 @@ def finished_view(
     if decode_ns > 0 and record.output_tokens >= 2:
         speed = (record.output_tokens - 1) / (decode_ns / 1e9)
     prefill_ns = record.prefill_ns
-    if prefill_ns == UNKNOWN and first != UNKNOWN and record.connect_ns != UNKNOWN:
+    if prefill_ns == UNKNOWN and first >= record.connect_ns != UNKNOWN:
         prefill_ns = first - record.connect_ns
     return views.FinishedView(
         id=record.request_id,
@@ -123,12 +123,14 @@ def _path(record: Finished, name_of: Callable[[int], str]) -> tuple[views.Attemp
     path: list[views.AttemptView] = []
     if record.attempts == 0 or record.chosen_ns == UNKNOWN:
         return ()
+    first = record.first_event_ns
     for each in record.tries:
         choice, sent = each.choice, each.sent_ns
-        times = (each.chosen_ns, sent if sent >= each.chosen_ns else UNKNOWN, UNKNOWN)
+        began = first if each.chosen_ns <= first <= each.ended_ns else UNKNOWN
+        times = (each.chosen_ns, sent if sent >= each.chosen_ns else UNKNOWN, began)
         path.append(_attempt(name_of(each.backend), choice, times, each.ended_ns, each.error))
     if len(path) < record.attempts:
-        times = (record.chosen_ns, record.connect_ns, record.first_event_ns)
+        times = (record.chosen_ns, record.connect_ns, UNKNOWN if record.was_continued else first)
         ended = record.last_event_ns if record.last_event_ns != UNKNOWN else record.total_ns
         error = record.error if record.termination != "--" else ""
         path.append(

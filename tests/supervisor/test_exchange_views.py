@@ -50,6 +50,15 @@ def test_attempts_are_the_failed_ones_and_the_record_itself():
     assert (first.was_retried, last.was_retried, last.error) == (True, False, "")
 
 
+def test_a_continued_answer_began_at_its_first_backend():
+    failed = Try(7, Choice(), "backend_disconnected", 0, SECOND, 5 * SECOND)
+    record = replace(FINE, attempts=2, tries=(failed,), chosen_ns=6 * SECOND, connect_ns=7 * SECOND)
+    assert record.was_continued and not FINE.was_continued
+    view = finished_view(record, "gpu-a")
+    assert (view.ttft_s, view.prefill_s) == (3.0, None)
+    assert [each.first_s for each in view.path] == [3.0, None]
+
+
 def test_a_wait_belongs_to_the_attempt_that_it_was_for():
     failed = Try(7, Choice(), "backend_disconnected", SECOND, SECOND, 2 * SECOND)
     record = replace(

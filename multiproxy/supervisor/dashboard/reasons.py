@@ -64,7 +64,11 @@ def _sentence(x: FinishedView, attempt: AttemptView, place: int) -> str:
     if attempt.error:
         failure = FAILURES.get(attempt.error, f"It failed ({attempt.error})")
         words += f" {failure}, {_time(attempt.ended_s - attempt.chosen_s)} after it was chosen"
-        words += "; nothing had reached the client." if attempt.was_retried else "."
+        if attempt.was_retried and attempt.first_s is None:
+            words += "; nothing had reached the client"
+        elif attempt.was_retried:
+            words += "; what the client had was to be continued"
+        words += "."
     return words
 
 

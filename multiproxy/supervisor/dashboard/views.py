@@ -124,7 +124,7 @@ class AttemptView:
     first_s: float | None  # of a streamed answer's events
     ended_s: float
     error: str = ""  # code of the failure
-    was_retried: bool = False  # failed, before anything had reached the client
+    was_retried: bool = False  # another attempt followed, or nobody was left for one
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ def told(x):
 
 def test_a_retried_request_is_a_story():
     first = attempt("gpu-c", reason="least_busy", busy=1, slots=4, ready=3, candidates=3,
-                    chosen_s=0.0, ended_s=1.8, error="backend_disconnected",
-                    was_retried=True)  # fmt: skip
+                    chosen_s=0.0, first_s=None, ended_s=1.8,
+                    error="backend_disconnected", was_retried=True)  # fmt: skip
     second = attempt("gpu-a", reason="only_ready", busy=3, slots=4, ready=1, candidates=3,
                      waited_s=1.58, chosen_s=3.38, ended_s=15.0)  # fmt: skip
     x = finished("r", requested_model="sonnet", model="qwen", attempts=2, path=(first, second))
@@ -34,6 +34,13 @@ def test_a_retried_request_is_a_story():
             "slots taken. Waited 1.58 s for a slot.",
         ),
     ]
+
+
+def test_an_answer_that_was_continued_is_not_called_unseen():
+    first = attempt("gpu-c", first_s=0.5, ended_s=1.8, error="backend_disconnected",
+                    was_retried=True)  # fmt: skip
+    x = finished("r", attempts=2, path=(first, attempt("gpu-a", first_s=None)))
+    assert told(x)[0][1].endswith("chosen; what the client had was to be continued.")
 
 
 def test_one_attempt_of_one_candidate():
