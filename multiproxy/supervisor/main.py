@@ -209,7 +209,7 @@ class Supervisor:
                 self._reload()
             self._tell_reloaded()
             now = time.monotonic()
-            if self._discovery.has_changed and self._rollout.next is None and now >= self._roll_at:
+            if self._discovery.has_changed and now >= self._roll_at:
                 self._roll_out_found(now)
             if now >= self._collect_at:
                 self._collect_at = now + COLLECT_S
@@ -335,6 +335,8 @@ class Supervisor:
 
     def _roll_out_found(self, now: float) -> None:
         """Start a generation because DNS has other servers than before."""
+        if self._rollout.next is not None or self._ending.mood is not Mood.RUNNING:
+            return
         self._roll_at = now + LOOKUPS_S
         try:
             self._begin(self._loaded)

@@ -219,6 +219,20 @@ async def test_a_watched_file_is_loaded_when_what_its_link_leads_to_changes(star
         assert (await bench.ask())["generation"] == 2
 
 
+async def test_what_dns_says_while_it_drains_starts_no_new_workers(start, monkeypatch):
+    async with start("linger") as bench:
+        await bench.until(lambda: bench.supervisor._rollout.current is not None)
+        bench.signal(signal.SIGTERM)
+        await bench.until(
+            lambda: all(bench.board.workers[i].state is WorkerState.DRAINING for i in (0, 1))
+        )
+        ticks = []
+        monkeypatch.setattr(bench.supervisor, "_draw", ticks.append)
+        bench.supervisor._discovery.has_changed = True
+        await bench.until(lambda: len(ticks) > 2)
+        assert bench.supervisor._rollout._numbers == 1  # generations so far
+
+
 async def test_a_reload_cannot_take_the_keys_from_an_address_that_others_reach(start):
     async with start() as bench:
         await bench.serving(1)
