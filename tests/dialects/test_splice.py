@@ -214,3 +214,18 @@ def test_a_second_death_is_told_in_the_dialect(dialect):
     translator.eof()
     assert isinstance(translator.failure, BackendDied)
     assert b"error" in translator.fail(translator.failure)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_piece_of_a_long_stream_is_remembered(dialect):
+    # Deltas that differ in nothing but their text take a Chat relay's short cut.
+    make, _ = DIALECTS[dialect]
+    translator = make()
+    translator.journal = journal = Journal()
+    pieces = [f'word {number} "\\' if number % 50 == 7 else f"w{number} " for number in range(900)]
+    given(translator, of(FIRST, ROLE))
+    for number, piece in enumerate(pieces):
+        given(translator, of({**FIRST, "created": number // 300}, text(piece)))
+    spoken = journal.spoken(translator.events, None)
+    assert spoken is not None
+    assert (spoken.content, spoken.tokens) == ("".join(pieces), 900)
