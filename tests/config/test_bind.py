@@ -15,7 +15,7 @@ from multiproxy.config import (
     Url,
 )
 
-SETTINGS_OF_RETRY = "one of: attempts, budget, mode"
+SETTINGS_OF_RETRY = "one of: attempts, budget, mode, after_commit"
 
 
 def test_the_smallest_config_has_every_default(read):
