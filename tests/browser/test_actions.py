@@ -93,7 +93,9 @@ async def test_the_configuration_is_reloaded(serve, look, address, script):
     )  # fmt: skip
     async with page.expect_response("**/actions/reload") as answered:
         await page.get_by_role("button", name="Reload").click()
-    assert (await answered.value).status == (204 if script else 303)
+    # Clicked before htmx has seen the form it is a plain one, which works too.
+    assert (await answered.value).status in ((204, 303) if script else (303,))
+    await expect(page.get_by_role("heading", name="Config")).to_be_visible()
     assert told.calls == [("reload", "")]
 
 
