@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from time import monotonic
 
+import pytest
 from e2e.raw_client import Client, chat
 
 from multiproxy.simulator import Settings
@@ -18,6 +19,7 @@ def secret(name: str) -> str:
     return f"sk-{name}-12345678"
 
 
+@pytest.mark.timeout(180)
 async def test_300_clients_on_4_slots(house, full):
     """In the short form 60 clients for some seconds; ``--full`` is the real crowd."""
     clients, seconds = (300, 60.0) if full else (60, 5.0)

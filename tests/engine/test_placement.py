@@ -99,6 +99,7 @@ def near_the_edge(chance: random.Random, engine: Engine) -> dict[str, Any]:
     return body
 
 
+@pytest.mark.timeout(300)
 def test_the_windows_verdict_is_the_engines_own(shared_engine, multiproxy_process, full):
     engine = shared_engine(alias="m", ctx=WINDOW, slots=2)
     proxy = multiproxy_process(backends(engine))
