@@ -39,6 +39,9 @@ EXERCISED_BY: dict[str, str] = {
     "scoreboard/layout.py": "scoreboard/test_live.py",
     # cli: parsers only, told from outside by what each command does
     "cli/running_commands.py": "cli/test_instance.py",
+    # worker: one story in three files, told from outside by what clients see
+    "worker/reply.py": "worker/test_exchange.py",
+    "worker/serving.py": "worker/test_failover.py",
     # supervisor: the whole of it, with stand-in workers
     "supervisor/metrics_now.py": "supervisor/test_metrics.py",
     "supervisor/rollout.py": "supervisor/test_main.py",

@@ -104,6 +104,34 @@ class Retries:
         self._suspicions = open_
 
 
+class Tries:
+    """The backends that one request was given to, and why it is not answered yet."""
+
+    def __init__(self, retries: Retries, request: Request, attempts: int) -> None:
+        self.tried: set[int] = set()
+        self.failure: BackendError | None = None  # of the last one
+        self.pause_s = 0.0  # before the next one
+        self._retries = retries
+        self._request = request
+        self._attempts = attempts
+        self._deaths = 0
+
+    @property
+    def are_left(self) -> bool:
+        """Whether one more backend may be asked."""
+        return len(self.tried) < self._attempts
+
+    def failed(self, error: BackendError, backend: int, *, was_sent: bool) -> bool:
+        """Note a failure; tells whether another backend may be asked."""
+        self.tried.add(backend)
+        self.failure = error
+        if was_sent and isinstance(error, BackendDied):
+            self._deaths += 1
+            self._retries.suspect(error, self._request, backend)
+        self.pause_s = self._retries.pause_s(error, sent=was_sent)
+        return self._retries.again(error, self._request, sent=was_sent, deaths=self._deaths)
+
+
 def is_repeatable(request: Request) -> bool:
     """Whether another backend would do the same: not if a slot of one backend is named."""
     slot = request.data.get("id_slot", -1)

@@ -138,7 +138,7 @@ async def test_a_client_that_leaves_closes_the_backends_connection_at_once(staff
     client.send(chat(max_tokens=1000))
     await workplace.until(lambda: b"data:" in client.transport.written)
     (exchange,) = workplace.exchanges
-    connection = exchange._attempt._connection
+    connection = exchange._serving._attempt._connection
     client.leave()
     assert connection.transport.is_closing()
     await workplace.settled()

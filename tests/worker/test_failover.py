@@ -71,7 +71,13 @@ async def test_what_a_sign_of_life_began_goes_on_at_the_second_backend(pair, pat
     client = workplace.client()
     client.send(question(path), path)
     (exchange,) = workplace.exchanges
-    await workplace.until(lambda: exchange._translator and exchange._translator.progress)
+    await workplace.until(
+        lambda: (
+            exchange._serving
+            and exchange._serving.translator
+            and exchange._serving.translator.progress
+        )
+    )
     now = workplace.worker.now()
     for later in (0, 11, 22):
         exchange.tick(now + later, 0)
@@ -101,7 +107,13 @@ async def test_an_error_behind_a_sign_of_life_tells_nothing_of_what_was_never_se
     client = workplace.client()
     client.send(question(path), path)
     (exchange,) = workplace.exchanges
-    await workplace.until(lambda: exchange._attempt and exchange._attempt.is_waiting)
+    await workplace.until(
+        lambda: (
+            exchange._serving
+            and exchange._serving._attempt
+            and exchange._serving._attempt.is_waiting
+        )
+    )
     now = workplace.worker.now()
     for later in (0, 11):
         exchange.tick(now + later, 0)

@@ -18,7 +18,13 @@ WHOLE = {
 
 async def amid_its_answer(workplace: Workplace) -> Exchange:
     (exchange,) = workplace.exchanges
-    await workplace.until(lambda: exchange._translator and exchange._translator.events > 2)
+    await workplace.until(
+        lambda: (
+            exchange._serving
+            and exchange._serving.translator
+            and exchange._serving.translator.events > 2
+        )
+    )
     return exchange
 
 
@@ -58,7 +64,7 @@ async def test_a_backend_that_falls_silent_amid_the_answer_is_not_waited_for_for
     exchange = await amid_its_answer(workplace)
     now = workplace.worker.now()
     exchange.tick(now, 0)
-    exchange._attempt.pause()  # it says nothing more
+    exchange._serving._attempt.pause()  # it says nothing more
     exchange.tick(now + 29, 0)
     assert workplace.exchanges
     exchange.tick(now + 31, 0)

@@ -168,7 +168,13 @@ async def test_a_stream_that_we_began_ourselves_is_not_handed_to_a_native_backen
     client = workplace.client()
     client.send(asked, "/v1/messages")
     (exchange,) = workplace.exchanges
-    await workplace.until(lambda: exchange._translator and exchange._translator.progress)
+    await workplace.until(
+        lambda: (
+            exchange._serving
+            and exchange._serving.translator
+            and exchange._serving.translator.progress
+        )
+    )
     now = workplace.worker.now()
     for later in (0, 11):
         exchange.tick(now + later, 0)
