@@ -46,7 +46,8 @@ def test_a_json_line_has_every_number():
         "ts": 1_700_000_000.0, "event": "request", "request_id": "req_0123456789ab",
         "client": "127.0.0.1", "key": "ann", "api": "chat", "dialect": "openai", "stream": True,
         "status": 200, "end": "--", "error": None, "model": "demo", "served_as": "demo",
-        "backend": "gpu-a", "attempts": 1, "continued": False, "prompt_tokens": 1000, "cached_tokens": 250,
+        "backend": "gpu-a", "attempts": 1, "continued": False,
+        "prompt_tokens": 1000, "cached_tokens": 250,
         "output_tokens": 41, "finish_reason": "stop", "queue_s": 0.0, "connect_s": 0.01,
         "ttft_s": 0.5, "duration_s": 3.0, "tok_s": 20.0, "bytes_in": 10, "bytes_out": 20,
     }  # fmt: skip
