@@ -201,7 +201,8 @@ def continued_request(chat: Mapping[str, Any], spoken: Spoken) -> dict[str, Any]
     """The Chat request that goes on behind ``spoken``; None when there is nothing left to say.
 
     Source: llama.cpp tools/server (b11434); all builds since b8929 continue a last assistant
-    message, later ones do not repeat it when asked in so many words.
+    message, later ones do not repeat it when asked in so many words. A thinking budget stays as
+    it is: they count the thinking that is continued.
     """
     message: dict[str, Any] = {"role": "assistant", "content": spoken.content}
     if spoken.reasoning:
@@ -220,7 +221,4 @@ def continued_request(chat: Mapping[str, Any], spoken: Spoken) -> dict[str, Any]
             if limit <= spoken.tokens:
                 return None
             request[name] = limit - spoken.tokens
-    budget = chat.get("thinking_budget_tokens")
-    if isinstance(budget, int) and budget > 0 and not spoken.content:
-        request["thinking_budget_tokens"] = max(1, budget - spoken.tokens)
     return request

@@ -152,7 +152,7 @@ def test_open_thinking_is_continued_as_such():
     rest = continued_request(chat, Spoken("", "I must", 4))
     assert rest is not None
     assert rest["messages"][-1]["content"] == ""
-    assert rest["thinking_budget_tokens"] == 96
+    assert rest["thinking_budget_tokens"] == 100  # the engine counts what is continued, too
     assert "reasoning_content" not in (continued_request(chat, Spoken("a", "", 4)) or {})
 
 
