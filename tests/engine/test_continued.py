@@ -1,6 +1,6 @@
 """Real engines killed in mid-stream: another one goes on, and real SDKs see one whole answer.
 
-``pytest tests/engine/test_continued.py --full`` breaks 500 streams instead of 21. Sampling is
+``pytest tests/engine/test_continued.py --full`` breaks 502 streams instead of 24. Sampling is
 greedy, so an undisturbed run tells what the text should be.
 """
 
