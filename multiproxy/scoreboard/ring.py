@@ -89,7 +89,9 @@ class Finished:
     @property
     def was_continued(self) -> bool:
         """Whether an attempt failed when a part of its answer had reached the client."""
-        return UNKNOWN != self.first_event_ns <= max((x.ended_ns for x in self.tries), default=-2)
+        if not self.tries or self.first_event_ns == UNKNOWN:
+            return False
+        return self.first_event_ns <= max(each.ended_ns for each in self.tries)
 
 
 # number, numbers, texts, choice, number of tries, number; then the tries, which most records

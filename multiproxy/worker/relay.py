@@ -9,6 +9,7 @@ unseen to their last byte.
 import asyncio
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from multiproxy._http.client import BackendConnection
 from multiproxy._http.head import ResponseHead
@@ -108,10 +109,7 @@ class Relay:
     @property
     def content_type(self) -> bytes:
         """The header line that tells of what type the collected answer is."""
-        value = (self.head and self.head.get(b"content-type")) or b""
-        if not _CONTENT_TYPE.fullmatch(value):
-            value = b"application/octet-stream"
-        return b"Content-Type: %b\r\n" % value
+        return _content_type_line((self.head and self.head.get(b"content-type")) or b"")
 
     def on_head(self, head: ResponseHead) -> None:
         self.head = head
@@ -258,3 +256,10 @@ class Relay:
 def _is_json(head: ResponseHead) -> bool:
     kind = (head.get(b"content-type") or b"application/json").split(b";")[0].strip(b" \t").lower()
     return kind == b"application/json" or kind.endswith(b"+json")
+
+
+@lru_cache(maxsize=64)
+def _content_type_line(value: bytes) -> bytes:
+    if not _CONTENT_TYPE.fullmatch(value):
+        value = b"application/octet-stream"
+    return b"Content-Type: %b\r\n" % value
