@@ -68,6 +68,8 @@ class Pool:
                 if self._is_usable(connection, now):
                     return connection
                 connection.abort()
+        elif self._idle:
+            self._idle.pop(0).abort()  # the new one takes its place: they must not pile up
         return await self._open()
 
     def release(self, connection: BackendConnection) -> None:

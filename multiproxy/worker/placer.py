@@ -337,12 +337,12 @@ class Placer:
     def _poll_now(self) -> None:
         self._poll = None
         if len(self._queue):
+            self._schedule_poll()  # before anything can fail: this is the queue's clock
             if self._yielded < COURTESY_POLLS and self._is_others_turn():
                 self._yielded += 1
             else:
                 self._yielded = 0
                 self.wake()
-            self._schedule_poll()
 
 
 def _was_served(ticket: _Ticket) -> bool:

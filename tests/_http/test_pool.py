@@ -109,7 +109,16 @@ async def test_a_fresh_connection_is_a_new_one(backend):
     first = await used(pool)
     fresh = await pool.acquire(fresh=True)
     assert fresh is not first
-    assert (fresh.uses, pool.opened, pool.idle_count) == (0, 2, 1)
+    assert (fresh.uses, pool.opened) == (0, 2)
+
+
+async def test_a_fresh_connection_takes_the_place_of_an_idle_one(backend):
+    pool = pool_of(backend.port)
+    for number in range(1, 4):
+        connection = await pool.acquire(fresh=True)
+        await ask(connection)
+        pool.release(connection)
+        assert (pool.opened, pool.idle_count) == (number, 1)
 
 
 @pytest.mark.parametrize(
