@@ -11,13 +11,16 @@ from e2e.raw_client import ask, chat
 from multiproxy.simulator import Settings
 
 SPEED = {"tokens_per_second": 500.0, "prompt_tokens_per_second": 100_000.0}
-FAST = Settings(**SPEED)
-THINKS = Settings(**SPEED, reasoning=True)
 CITY = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": CITY}}
 SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}}}
 COUNTED = {"stream_options": {"include_usage": True}}
 PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages", "responses": "/v1/responses"}
+
+
+def fast(**more):
+    """A simulator's settings: its own, for its faults are kept in them."""
+    return Settings(**SPEED, **more)
 
 
 async def whole_and_broken(place, body, fault, path=PATHS["chat"]):
@@ -59,7 +62,7 @@ def told(answer):
 @pytest.mark.parametrize("fault", ["cut", "cut:reset=1", "early-end"])
 @pytest.mark.parametrize("events", [3, 4, 9, 19])  # the first ones are the prompt's progress
 async def test_a_chat_stream_goes_on_behind_its_last_byte(house, fault, events):
-    place = await house(FAST, FAST)
+    place = await house(fast(), fast())
     point = f"{fault}{',' if ':' in fault else ':'}after_events={events}"
     body = chat("tell me", max_tokens=20, **COUNTED)
     whole, broken = await whole_and_broken(place, body, point)
@@ -73,18 +76,18 @@ async def test_a_chat_stream_goes_on_behind_its_last_byte(house, fault, events):
 
 
 QUESTIONS = {
-    "text": (FAST, {}),
-    "thinking": (THINKS, {}),
-    "a tool is offered": (FAST, {"tools": [TOOL]}),
-    "JSON is wanted": (FAST, {
+    "text": (False, {}),
+    "thinking": (True, {}),
+    "a tool is offered": (False, {"tools": [TOOL]}),
+    "JSON is wanted": (False, {
         "response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}}}),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
 async def test_what_an_engine_can_continue_is_continued(house, name):
-    settings, more = QUESTIONS[name]
-    place = await house(settings, settings)
+    thinks, more = QUESTIONS[name]
+    place = await house(fast(reasoning=thinks), fast(reasoning=thinks))
     for events in (3, 14, 30):
         body = chat(f"tell me {events}", max_tokens=60, **COUNTED, **more)
         whole, broken = await whole_and_broken(place, body, f"cut:after_events={events}")
@@ -139,7 +142,7 @@ async def by_sdk(dialect, port):
 @pytest.mark.parametrize("events", [4, 40])  # in the thinking, in the text
 @pytest.mark.parametrize("dialect", PATHS)
 async def test_an_sdk_does_not_see_the_seam(house, dialect, events):
-    place = await house(THINKS, THINKS)
+    place = await house(fast(reasoning=True), fast(reasoning=True))
     whole = await by_sdk(dialect, place.port)
     for number in range(20):
         last = (await place.logged(number + 1))[-1]
@@ -170,7 +173,7 @@ NEVER = {
 
 @pytest.mark.parametrize("name", NEVER)
 async def test_what_cannot_be_continued_ends_with_one_error_event(house, name):
-    place = await house(FAST, FAST)
+    place = await house(fast(), fast())
     for each in place.simulators:
         each.set_faults(["cut:after_events=8"])
     answer = await ask(place.port, NEVER[name])
@@ -184,7 +187,7 @@ async def test_what_cannot_be_continued_ends_with_one_error_event(house, name):
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 async def test_a_second_death_is_told(house, path):
-    place = await house(FAST, FAST, FAST)
+    place = await house(fast(), fast(), fast())
     for each in place.simulators:
         each.set_faults(["cut:after_events=6"])
     body = chat("tell me", max_tokens=40, input="tell me")
@@ -197,7 +200,7 @@ async def test_a_second_death_is_told(house, path):
 
 
 async def test_without_another_backend_the_first_death_is_told(house):
-    place = await house(FAST, FAST)
+    place = await house(fast(), fast())
     await place.simulators[1].close()
     place.simulators[0].set_faults(["cut:after_events=6"])
     while True:
@@ -209,7 +212,7 @@ async def test_without_another_backend_the_first_death_is_told(house):
 
 
 async def test_a_continuation_that_is_refused_tells_the_first_death(house):
-    place = await house(FAST, Settings(**SPEED, context_size=8))
+    place = await house(fast(), fast(context_size=8))
     body = chat("tell me", max_tokens=40)
     place.simulators[0].set_faults(["cut:after_events=6"])
     while True:
@@ -221,7 +224,7 @@ async def test_a_continuation_that_is_refused_tells_the_first_death(house):
 
 
 async def test_an_operator_can_switch_it_off(house):
-    place = await house(FAST, FAST, retry={"after_commit": "error"})
+    place = await house(fast(), fast(), retry={"after_commit": "error"})
     for each in place.simulators:
         each.set_faults(["cut:after_events=6"])
     answer = await ask(place.port, chat("tell me", max_tokens=40))
@@ -230,7 +233,7 @@ async def test_an_operator_can_switch_it_off(house):
 
 
 async def test_a_whole_answer_is_asked_for_again(house):
-    place = await house(FAST, FAST)
+    place = await house(fast(), fast())
     body = chat("tell me", max_tokens=20, stream=False)
     whole, broken = await whole_and_broken(place, body, "cut:after_events=10")
     said = [json.loads(answer.body)["choices"] for answer in (whole, broken)]
