@@ -89,14 +89,14 @@ async def test_what_fails_after_its_first_event_ends_with_one_error_event(house,
     assert line["end"] == AFTER[fault]
 
 
-async def test_a_context_overflow_is_the_clients_and_is_not_retried(house):
+async def test_a_prompt_that_fits_no_window_reaches_no_backend(house):
     place = await house(Settings(**FAST, context_size=64), Settings(**FAST, context_size=64))
     answer = await ask(place.port, chat("word " * 500))
     assert answer.status == 400
     assert b'"code":"context_length_exceeded"' in answer.body
     assert b'"n_ctx":64' in answer.body
     (line,) = await place.logged(1)
-    assert line["attempts"] == 1
+    assert line["attempts"] == 0
 
 
 async def test_all_backends_down_is_an_answer_at_once(house):
