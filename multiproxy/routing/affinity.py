@@ -10,12 +10,15 @@ same one without asking, and a backend that comes or goes moves only its own con
 
 import math
 from collections.abc import Mapping, Sequence
+from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
 _MASK = (1 << 64) - 1
 _ODD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads what a checksum leaves close together
 _ODD_2 = 0xBF58476D1CE4E5B9
+_LANE = 128  # bits: the product of two words
+_LOG_MOST = 64 * math.log(2)  # of a draw
 FLAT = 16  # candidates up to which each is looked at; more are looked at group by group
 
 
@@ -87,15 +90,19 @@ class Homes:
             (backend, _seed(name.encode()), weights.get(backend, 1.0))
             for backend, name in names.items()
         ]
-        self._groups = _grouped(members)
+        groups = _grouped(members)
+        self._groups = [_Lot(members) for *_, members in groups]
+        self._heads = _Lot([(n, seed, weight) for n, (seed, weight, _) in enumerate(groups)])
 
     def order(self, key: int, count: int) -> list[int]:
         """Return the first ``count`` backends for a conversation, its home first."""
         group = self._groups[0]
         if len(self._groups) > 1:
-            heads = [(n, seed, weight) for n, (seed, weight, _) in enumerate(self._groups)]
-            group = self._groups[min(_scores(key, heads))[1]]
-        return [backend for _, backend in sorted(_scores(key, group[2]))[:count]]
+            scores = self._heads.scores(key)
+            group = self._groups[scores.index(min(scores))]
+        scores = group.scores(key)
+        first = sorted(range(len(scores)), key=scores.__getitem__)[:count]
+        return [group.numbers[place] for place in first]
 
 
 _Member = tuple[int, int, float]
@@ -119,18 +126,29 @@ def _grouped(members: list[_Member]) -> list[tuple[int, float, list[_Member]]]:
     ]
 
 
-def _scores(key: int, members: Sequence[_Member]) -> list[tuple[float, int]]:
-    """Weighted rendezvous: an exponential draw for each, the smallest wins."""
-    log = math.log
-    draws = [
-        (
-            ((((m := ((key ^ seed) * _ODD) & _MASK) ^ (m >> 32)) * _ODD_2) & _MASK) | 1,
-            number,
-            weight,
-        )
-        for number, seed, weight in members
-    ]
-    return [(-log(draw * 2.0**-64) / weight, number) for draw, number, weight in draws]
+class _Lot:
+    """Members that draw together. Each has a lane of 128 bits in one long number: to mix all
+    of them with a key takes two multiplications, which no lane's product leaves.
+    """
+
+    __slots__ = ("_draws", "_halves", "_ones", "_seeds", "_shares", "numbers")
+
+    def __init__(self, members: Sequence[_Member]) -> None:
+        self.numbers = [number for number, *_ in members]
+        self._shares = [-weight for *_, weight in members]
+        self._ones = sum(1 << _LANE * place for place in range(len(members)))
+        self._halves = self._ones * _MASK
+        self._seeds = sum(seed << _LANE * place for place, (_, seed, _) in enumerate(members))
+        self._draws = Struct("<" + "Q8x" * len(members))  # the lower half of each lane
+
+    def scores(self, key: int) -> list[float]:
+        """Weighted rendezvous: an exponential draw for each, the smallest wins."""
+        mixed = ((self._ones * key ^ self._seeds) * _ODD) & self._halves
+        mixed = ((mixed ^ (mixed >> 32)) & self._halves) * _ODD_2
+        mixed |= self._ones  # no draw is 0
+        draws = self._draws.unpack(mixed.to_bytes(self._draws.size, "little"))
+        log, most = math.log, _LOG_MOST
+        return [(log(draw) - most) / share for draw, share in zip(draws, self._shares, strict=True)]
 
 
 def _mix(value: int) -> int:

@@ -62,7 +62,8 @@ class Candidate(NamedTuple):
     @property
     def capacity(self) -> float:
         """What it can carry relative to the others."""
-        return (self.slots or 1) * self.weight * max(self.share, LEAST_SHARE)
+        share = self.share
+        return (self.slots or 1) * self.weight * (share if share > LEAST_SHARE else LEAST_SHARE)
 
     @property
     def load(self) -> float:
@@ -112,14 +113,13 @@ class Shares:
 
     def bound(self, candidates: Iterable[Candidate]) -> Callable[[Candidate], bool]:
         """Return the test whether a candidate may get one more."""
+        count_of = self._counts.get
         counted = capacity = 0.0
         for each in candidates:
-            counted += self._counts.get(each.backend, 0.0)
+            counted += count_of(each.backend, 0.0)
             capacity += each.capacity
         mean = counted / capacity * self._AHEAD
-        return lambda each: (
-            self._counts.get(each.backend, 0.0) <= mean * each.capacity + self._SLACK
-        )
+        return lambda each: count_of(each.backend, 0.0) <= mean * each.capacity + self._SLACK
 
 
 def choose(
@@ -159,8 +159,9 @@ def choose(
 
 def without_stragglers(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
     """Return the candidates, those that generate far slower than their peers with less share."""
-    rates = [each.pace.decode_rate for each in candidates if each.pace is not None]
-    known = sorted(rate for rate in rates if rate)
+    known = sorted(
+        [rate for each in candidates if each.pace is not None and (rate := each.pace.decode_rate)]
+    )
     if len(known) < 2 or known[0] >= STRAGGLES * known[len(known) // 2]:
         return candidates
     typical = known[len(known) // 2]
@@ -181,12 +182,14 @@ def _among_equals(
     shares: Shares | None,
     favourite: Candidate | None,
 ) -> Decision:
-    least = min(each.load for each in same)
-    near = [each for each in same if (each.in_flight - 1) / each.capacity <= least]
-    cached = max(near, key=lambda each: wish.cached.get(each.backend, 0.0))
-    if wish.cached.get(cached.backend, 0.0) > 0:
-        spilled = favourite is not None and not favourite.has_room
-        return Decision(cached.backend, Reason.SPILLED if spilled else Reason.CACHED)
+    pairs = [(each, each.capacity) for each in same]
+    least = min([each.in_flight / capacity for each, capacity in pairs])
+    near = [each for each, capacity in pairs if (each.in_flight - 1) / capacity <= least]
+    if wish.cached:
+        cached = max(near, key=lambda each: wish.cached.get(each.backend, 0.0))
+        if wish.cached.get(cached.backend, 0.0) > 0:
+            spilled = favourite is not None and not favourite.has_room
+            return Decision(cached.backend, Reason.SPILLED if spilled else Reason.CACHED)
     reason = Reason.SPILLED if favourite is not None else Reason.LEAST_BUSY
     by_index = {each.backend: each for each in near}
     may = shares.bound(open_) if shares is not None else None
@@ -214,6 +217,8 @@ def _favourite(candidates: Sequence[Candidate], wish: Wish) -> Candidate | None:
     they would all wait for the first few that read it, and the others would never learn it.
     """
     known = wish.known
+    if not known:
+        return None
     first = 0 if 2 * len(known) >= wish.candidates else 1
     found = [each for each in candidates if each.backend in known]
     found = [each for each in found if known[each.backend].mark >= first]
@@ -231,10 +236,9 @@ def _cost(candidate: Candidate, wish: Wish) -> float:
     if pace is None:
         return 0.0
     reading_s = (wish.tokens - wish.cached.get(backend, 0.0)) / pace.prefill_rate
-    others = min(in_flight, slots - 1) if slots else in_flight
-    return (reading_s * (1 + DISTURBED * others) + in_flight * pace.crowding_s) / max(
-        share, LEAST_SHARE
-    )
+    others = slots - 1 if 0 < slots <= in_flight else in_flight
+    delay_s = reading_s * (1 + DISTURBED * others) + in_flight * pace.crowding_s
+    return delay_s / (share if share > LEAST_SHARE else LEAST_SHARE)
 
 
 def _wait_s(candidate: Candidate) -> float:
@@ -256,5 +260,5 @@ def shortlist(
     if wish is not None:
         found.update(dict.fromkeys(wish.known))
     while len(found) < SAMPLE + len(homes):
-        found[candidates[chance.randrange(len(candidates))]] = None
+        found[candidates[int(chance.random() * len(candidates))]] = None
     return list(found)

@@ -105,6 +105,22 @@ def test_replicas_agree_whatever_their_indices_are():
         assert ours.order(key, 3) == [100 - backend for backend in theirs.order(key, 3)]
 
 
+@pytest.mark.parametrize(
+    ("count", "first", "last"),
+    [
+        (8, [7, 6, 0], [7, 1, 5]),
+        (100, [61, 8, 51], [69, 40, 66]),
+        (1000, [813, 138, 117], [216, 276, 933]),
+    ],
+)
+def test_versions_agree_too(count, first, last):
+    """These orders were found member by member, each mixed with the key alone."""
+    weights = {index: 1.0 + index % 2 for index in range(count)}
+    homes = Homes({index: f"gpu-{index}" for index in range(count)}, weights)
+    assert homes.order(0x0123456789ABCDEF, 3) == first
+    assert homes.order(0xFFFFFFFFFFFFFFFF, 3) == last
+
+
 @pytest.mark.parametrize("count", [8, 100])
 def test_a_backend_that_goes_moves_only_its_own_conversations(count):
     names = {index: f"gpu-{index}" for index in range(count)}
