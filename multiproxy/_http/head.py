@@ -81,11 +81,6 @@ class ResponseHead:
                 return value
         return None
 
-    @property
-    def is_event_stream(self) -> bool:
-        """Whether the body is Server-Sent Events."""
-        return (self.get(b"content-type") or b"").lower().startswith(b"text/event-stream")
-
 
 def _with_length(fields: Fields, length: bytes | None) -> Fields:
     if length is None:

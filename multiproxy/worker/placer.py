@@ -255,8 +255,12 @@ class Placer:
             ready = [index for index in ready if index not in ticket.tried]
         ready = list(self.trusted.of(ready))
         self._want(ticket, None)
-        homes = self.wishes.homes(wish, route.candidates)
-        candidates, decision = self._decide(ready, ticket, homes)
+        candidates = [self._candidate(ready[0])] if len(ready) == 1 else []
+        if candidates and candidates[0].has_room:  # nothing to weigh
+            decision = Decision(ready[0], Reason.LEAST_BUSY)
+        else:
+            homes = self.wishes.homes(wish, route.candidates)
+            candidates, decision = self._decide(ready, ticket, homes)
         if decision.backend is None:
             self._want(ticket, decision.wanted)
             return decision

@@ -97,6 +97,7 @@ class Relay:
         self._splice = splice
         self._on_begin = on_begin
         self._streaming = False
+        self._content_type = b""
         self._held = b""  # produced before the commit point
         self._parts: list[bytes] = []
         self._size = 0
@@ -109,11 +110,14 @@ class Relay:
     @property
     def content_type(self) -> bytes:
         """The header line that tells of what type the collected answer is."""
-        return _content_type_line((self.head and self.head.get(b"content-type")) or b"")
+        return _content_type_line(self._content_type)
 
     def on_head(self, head: ResponseHead) -> None:
         self.head = head
-        self._streaming = head.status == 200 and (self._reads_all or head.is_event_stream)
+        self._content_type = head.get(b"content-type") or b""
+        self._streaming = head.status == 200 and (
+            self._reads_all or _media_type(self._content_type) == b"text/event-stream"
+        )
 
     def on_piece(self, payload: bytes, framed: bytes | None) -> None:  # per piece
         try:
@@ -234,10 +238,15 @@ class Relay:
             self._settle(BackendProtocolError("The backend answered with a redirect."))
         elif not self._parts and head.status == 200 and head.content_length != 0:
             self._settle(BackendDied("The backend's answer is empty."))
-        elif self._parts and not _is_json(head):  # a web page, or another server altogether
+        elif self._parts and not self._is_json:  # a web page, or another server altogether
             self._settle(BackendProtocolError("The backend's answer is not JSON."))
         else:
             self._settle(None)
+
+    @property
+    def _is_json(self) -> bool:
+        media_type = _media_type(self._content_type)
+        return media_type in (b"", b"application/json") or media_type.endswith(b"+json")
 
     def _end(self, error: ProxyError) -> None:
         self._connection.abort()
@@ -253,9 +262,10 @@ class Relay:
             self.done.set_result(error)
 
 
-def _is_json(head: ResponseHead) -> bool:
-    kind = (head.get(b"content-type") or b"application/json").split(b";")[0].strip(b" \t").lower()
-    return kind == b"application/json" or kind.endswith(b"+json")
+# Answers have few types, and one server always the same: each is read once.
+@lru_cache(maxsize=64)
+def _media_type(value: bytes) -> bytes:
+    return value.split(b";")[0].strip(b" \t").lower()
 
 
 @lru_cache(maxsize=64)

@@ -40,7 +40,9 @@ class Reply:
 
     def prepare(self, dropped: tuple[str, ...]) -> None:
         """Fix the header lines of the answer; ``dropped`` fields of the request are named."""
-        self.downstream.fields = self._fields() + understanding.dropped_field(dropped)
+        self.downstream.fields = self._fields()
+        if dropped:
+            self.downstream.fields += understanding.dropped_field(dropped)
 
     def whole(self, status: int, fields: bytes, body: bytes, *, close: bool = False) -> None:
         """Send a complete answer."""
