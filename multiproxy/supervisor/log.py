@@ -33,12 +33,16 @@ _SHOWN = {Level.ERROR: "ERROR ", Level.WARNING: "WARN ", Level.INFO: ""}
 
 
 class Event(NamedTuple):
-    """A line that was logged; ``seq`` grows by one, ``at`` is Unix time in seconds."""
+    """A line that was logged; ``seq`` grows by one, ``at`` is Unix time in seconds.
+
+    ``mark`` is what a chart over time writes at this moment, "" for what needs no line there.
+    """
 
     seq: int
     at: float
     level: Level
     text: str
+    mark: str = ""
 
 
 def printable(text: str) -> str:
@@ -90,11 +94,11 @@ class Log:
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
-    def info(self, text: str) -> None:
-        self._log(Level.INFO, text)
+    def info(self, text: str, mark: str = "") -> None:
+        self._log(Level.INFO, text, mark)
 
-    def warning(self, text: str) -> None:
-        self._log(Level.WARNING, text)
+    def warning(self, text: str, mark: str = "") -> None:
+        self._log(Level.WARNING, text, mark)
 
     def error(self, text: str) -> None:
         self._log(Level.ERROR, text)
@@ -109,9 +113,9 @@ class Log:
             self._wake.notify()
         self._thread.join(CLOSE_S)
 
-    def _log(self, level: Level, text: str) -> None:
+    def _log(self, level: Level, text: str, mark: str = "") -> None:
         self._seq += 1
-        event = Event(self._seq, time.time(), level, text)
+        event = Event(self._seq, time.time(), level, text, mark)
         self.events.append(event)
         if level is Level.ERROR or not self.is_muted:
             self._put(self._format(event.at, level, text))

@@ -143,14 +143,18 @@ class Probe:
         if state in _ADMITTING and self._was_down:
             self.resting.restarted(now)
         self._was_down = state is BackendState.DOWN or (self._was_down and state not in _ADMITTING)
+        # A start is no change, and falling asleep is no trouble: neither is drawn.
+        is_news = before.state not in (BackendState.UNCHECKED, BackendState.SLEEPING)
+        is_drawn = state is BackendState.DOWN or (is_news and state is not BackendState.SLEEPING)
+        mark = f"{name} {state.name.lower()}" if is_drawn else ""
         if state is BackendState.DOWN:
-            self._log.warning(f"{name} is down: {self.standing.reason}")
+            self._log.warning(f"{name} is down: {self.standing.reason}", mark)
         elif state is BackendState.UP and before.state is BackendState.DOWN:
-            self._log.info(f"{name} is up again after {span(lasted)}: {self.summary()}")
+            self._log.info(f"{name} is up again after {span(lasted)}: {self.summary()}", mark)
         elif state in _ADMITTING:
-            self._log.info(f"{name} is {state.name.lower()}: {self.summary()}")
+            self._log.info(f"{name} is {state.name.lower()}: {self.summary()}", mark)
         else:
-            self._log.info(f"{name} is {state.name.lower()}")
+            self._log.info(f"{name} is {state.name.lower()}", mark)
 
     def _remind(self, now: int) -> None:
         down_s = (now - self.since_ns) / 1e9

@@ -126,7 +126,7 @@ class Provider:
 
     def events(self) -> list[views.EventView]:
         return [
-            views.EventView(event.seq, event.at, _KINDS[event.level], event.text)
+            views.EventView(event.seq, event.at, _KINDS[event.level], event.text, event.mark)
             for event in self._log.events
         ]
 

@@ -114,7 +114,8 @@ class Rollout:
             self.error = ""
             self._workers.drain(before.generation)
             count = len(following.rows)
-            self._log.info(f"configuration loaded: {count} backend{'' if count == 1 else 's'}")
+            text = f"configuration loaded: {count} backend{'' if count == 1 else 's'}"
+            self._log.info(text, mark="reload")
 
     def _url_of(self, row: Row) -> Url:
         return row.backend.url or self._simulated.url_of(row)

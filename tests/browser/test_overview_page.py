@@ -8,6 +8,7 @@ from dashboard_scene import Scene, backend, busy, finished, hostile, running
 from playwright.async_api import expect
 
 from multiproxy.supervisor.dashboard.feed import Look
+from multiproxy.supervisor.dashboard.views import EventView
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -185,3 +186,16 @@ async def test_nothing_moves_while_the_page_loads(serve, look, address):
 async def test_nothing_moves_when_motion_is_unwanted(serve, look, address):
     page = await look(address(await serve(busy())), reduced_motion="reduce")
     assert await page.evaluate("document.getAnimations().length") == 0
+
+
+async def test_a_backend_that_went_down_is_a_line_in_the_chart(serve, look, address):
+    scene = busy()
+    page = await look(address(await serve(scene)))
+    text = "gpu-c is down: connection refused"
+    scene.event_list = [EventView(1, scene.now - 150, "warn", text, "gpu-c down")]
+    line = page.locator("#throughput .event line")
+    await expect(line).to_have_attribute("x1", "50.2%")
+    await expect(page.locator("#throughput .event text")).to_have_text("gpu-c down")
+    box, chart = await line.bounding_box(), await page.locator("#throughput .chart").bounding_box()
+    assert box["height"] == pytest.approx(chart["height"], abs=1)
+    assert box["x"] == pytest.approx(chart["x"] + 0.502 * chart["width"], abs=1)

@@ -36,7 +36,7 @@ class Log:
         self.events = []
         self.dropped = 0
 
-    def info(self, text):
+    def info(self, text, mark=""):
         self.lines.append(text)
 
     warning = error = plain = info

@@ -29,9 +29,11 @@ async def simulated(settings):
 class Log:
     def __init__(self):
         self.lines = []
+        self.marks = []
 
-    def info(self, text):
+    def info(self, text, mark=""):
         self.lines.append(text)
+        self.marks.append(mark)
 
     warning = error = info
 
@@ -120,6 +122,7 @@ async def test_coming_back_tells_how_long_it_was_away(board, probe):
         back.url = Url("http", "127.0.0.1", server.port)
         await back.probe()
     assert back._log.lines[1] == "gpu-a is up again after 14 m: demo, 4 slots, 8,192 tokens each"
+    assert back._log.marks == ["gpu-a down", "gpu-a up"]
     assert board.backends.read(7).since_ns == back._clock_ns.now
 
 

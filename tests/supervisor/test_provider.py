@@ -179,11 +179,11 @@ def test_what_ended_is_told_newest_first_within_its_limits(ended):
 def test_the_log_becomes_events_with_a_colour(house):
     house.log.events += [
         Event(1, 10.0, Level.INFO, "gpu-a is up"),
-        Event(2, 11.0, Level.WARNING, "gpu-a is down"),
+        Event(2, 11.0, Level.WARNING, "gpu-a is down", "gpu-a down"),
         Event(3, 12.0, Level.ERROR, "worker 1 died"),
     ]
     assert house.provider.events() == [
         views.EventView(1, 10.0, "ok", "gpu-a is up"),
-        views.EventView(2, 11.0, "warn", "gpu-a is down"),
+        views.EventView(2, 11.0, "warn", "gpu-a is down", "gpu-a down"),
         views.EventView(3, 12.0, "err", "worker 1 died"),
     ]

@@ -12,7 +12,7 @@ class Log:
     def __init__(self):
         self.lines = []
 
-    def info(self, text):
+    def info(self, text, mark=""):
         self.lines.append(text)
 
     warning = error = info

@@ -93,6 +93,8 @@
     window.htmx.process(fresh);
   };
 
+  document.addEventListener("mp:restart", restart);
+
   const togglePause = () => {
     paused = !paused;
     pauseButton?.setAttribute("aria-pressed", String(paused));
@@ -158,6 +160,13 @@
     }
   });
 
+  // From one request's link to the next.
+  const step = (by) => {
+    const links = [...document.querySelectorAll(".activity a.model")];
+    const at = links.indexOf(document.activeElement);
+    links[at < 0 ? 0 : Math.max(0, Math.min(at + by, links.length - 1))]?.focus();
+  };
+
   const GO = { o: "/", r: "/requests", b: "/backends", y: "/try", m: "/models", u: "/usage", c: "/config" };
   let going = false;
 
@@ -166,6 +175,8 @@
     if (event.target.closest("input, select, textarea, [contenteditable]")) return;
     if (event.key === "p") togglePause();
     else if (event.key === "t") switchTheme();
+    else if (event.key === "j") step(1);
+    else if (event.key === "k") step(-1);
     else if (event.key === "?") document.getElementById("keys")?.showModal();
     else if (event.key === "/") {
       const search = document.querySelector("input[type=search]");

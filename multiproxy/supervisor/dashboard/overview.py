@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from multiproxy.supervisor.dashboard import activity, figures, windows
+from multiproxy.supervisor.dashboard import activity, event_lines, figures, windows
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.formats import span
 from multiproxy.supervisor.dashboard.snapshot import MINUTE_S, Snapshot
@@ -153,6 +153,7 @@ def throughput(snapshot: Snapshot, look: Look) -> Data:
         "series": series,
         "ticks": [top * i / 4 for i in (4, 3, 2, 1, 0)],
         "total": windows.rate_now(summed(now.values())),
+        "events": event_lines.of(snapshot.events, view.window, snapshot.now),
         "window": view.window,
         "marks": windows.axis(view.window),
     }

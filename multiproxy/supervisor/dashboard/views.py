@@ -190,13 +190,15 @@ class HealthView:
 class EventView:
     """Something that happened: a backend changed state, a reload, a worker was replaced.
 
-    ``seq`` grows by one per event. ``kind`` is "ok", "warn" or "err".
+    ``seq`` grows by one per event. ``kind`` is "ok", "warn" or "err". ``mark`` is what a chart
+    writes at its line; "" draws none.
     """
 
     seq: int
     at: float
     kind: str
     text: str
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

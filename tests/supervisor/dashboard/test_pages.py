@@ -10,7 +10,13 @@ from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.pages import PAGES, Renderer
 from multiproxy.supervisor.dashboard.static import find_web
 from multiproxy.supervisor.dashboard.templates import environment
-from multiproxy.supervisor.dashboard.views import BackendState, HealthView, Outcome, Phase
+from multiproxy.supervisor.dashboard.views import (
+    BackendState,
+    EventView,
+    HealthView,
+    Outcome,
+    Phase,
+)
 
 FRAME = {
     "static": lambda name: f"/static/{name}",
@@ -119,6 +125,7 @@ def test_markup_from_outside_is_text_everywhere(payload, page):
     scene.running_list = [hostile(view, payload) for view in plain.running_list]
     scene.finished_list = [hostile(view, payload) for view in plain.finished_list]
     scene.state = hostile(plain.state, payload)
+    scene.event_list = [EventView(1, scene.now - 60, "warn", payload, payload)]
     html = render(scene, page)
     parsed = structure(html)
     assert parsed.tags.count("script") == html.count("<script defer src=")
