@@ -39,6 +39,5 @@ class Stats:
         self.total += len(found)
         # Each ring is in order already; among them the ends are what counts.
         found.sort(key=lambda x: x.ended_at)
-        for exchange in found:
-            self.recorder.add(exchange)
+        self.recorder.add(*found)
         return found

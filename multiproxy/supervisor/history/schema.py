@@ -10,6 +10,7 @@ costs a walk through the index and not through the table.
 import struct
 from collections.abc import Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import orjson
@@ -33,6 +34,7 @@ _TEXT = (
     "finish_reason", "error", "client", "user_agent",
 )  # fmt: skip
 FIELDS = tuple(name for name in FinishedView.__dataclass_fields__ if name != "path")
+_fields = attrgetter(*FIELDS)
 COLUMNS = (*FIELDS, "ended", "failed", "words", "path")
 
 _COUNTER_COLUMNS = ", ".join(f"{name} REAL NOT NULL" for name in COUNTERS)
@@ -60,9 +62,8 @@ CREATE TABLE usage (
 def row_of(x: FinishedView) -> Row:
     """A row of ``requests``."""
     path = orjson.dumps([asdict(attempt) for attempt in x.path]) if x.path else None
-    plain = (getattr(x, name) for name in FIELDS)
     words = SEPARATOR.join((x.id, x.key, x.model, x.client)).lower()
-    return (*plain, x.ended_at, x.outcome.is_failure, words, path)
+    return (*_fields(x), x.ended_at, x.outcome.is_failure, words, path)
 
 
 def view_of(row: Sequence[Any]) -> FinishedView:

@@ -1,6 +1,6 @@
 """Everything that is remembered of finished exchanges, at every resolution the pages need.
 
-``add`` is called once per exchange, in the order of their ends; the rest answers questions.
+``add`` gets every exchange once, in the order of their ends; the rest answers questions.
 Seconds and single requests are kept for minutes, sums per minute for an hour, per five minutes
 for a day, per hour for a week, and what everybody used per hour for a month.
 """
@@ -30,7 +30,8 @@ PULSE_S = 120
 USAGE_HOURS = 31 * 24 + 1
 # Windows whose points are seconds or tens of them come from tracks, the longer ones from levels.
 _FINE = {name: w for name, w in WINDOWS.items() if w.step_s < 60}
-_LEVEL_STEPS = {"5m": 10, "1h": 60, "24h": 300, "7d": 3600}
+_FINEST_S = 10  # every level's step is a multiple of it
+_LEVEL_STEPS = {"5m": _FINEST_S, "1h": 60, "24h": 300, "7d": 3600}
 
 
 class Recorder:
@@ -48,14 +49,25 @@ class Recorder:
         self._ended = Track(1, PULSE_S)
         self._failed = Track(1, PULSE_S)
 
-    def add(self, x: FinishedView) -> None:
-        """Record an exchange that has just ended."""
-        series = series_of(x)
-        for level in self.levels.values():
-            level.add(series, x.ended_at, x)
-        for group, name in zip(USAGE_GROUPS, (*series, x.key), strict=True):
-            self.usage[group].add((name,), x.ended_at, x)
-        self.remember(x)
+    def add(self, *ended: FinishedView) -> None:
+        """Record exchanges that have just ended, in the order of their ends.
+
+        They are added up first, so that a busy second costs every level one sum per series.
+        """
+        sums: dict[tuple[int, str, str, str], Totals] = {}
+        for x in ended:
+            place = (int(x.ended_at // _FINEST_S) * _FINEST_S, *series_of(x), x.key)
+            found = sums.get(place)
+            if found is None:
+                found = sums[place] = Totals()
+            found.add(x)
+            self.remember(x)
+        for (start, *series, key), found in sums.items():
+            for level in self.levels.values():
+                level.sum(level.start_of(start), tuple(series)).merge(found)
+            for group, name in zip(USAGE_GROUPS, (*series, key), strict=True):
+                usage = self.usage[group]
+                usage.sum(usage.start_of(start), (name,)).merge(found.counters)
 
     def remember(self, x: FinishedView) -> None:
         """Take up a single exchange without its sums: those of the long windows are known."""
