@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from multiproxy.cli import exit_codes
 from multiproxy.cli.find_config import find
@@ -38,7 +38,10 @@ class Refused(Exception):
 
 
 class Instance:
-    """``url`` is the dashboard's, without a path. One connection per question: they are few."""
+    """``url`` is the dashboard's, or the link to sign in that it has written to its log.
+
+    One connection per question: they are few.
+    """
 
     def __init__(self, url: str, password: str | None = None) -> None:
         parts = urlsplit(url if "//" in url else f"http://{url}")
@@ -52,6 +55,7 @@ class Instance:
         self._is_tls = parts.scheme == "https"
         self._host, self._port = parts.hostname, port
         self._password = password
+        self._link_token = parse_qs(parts.query).get("token", [""])[0]
         self._cookie = ""
         self._token = ""
 
@@ -78,11 +82,7 @@ class Instance:
         if status == 401 and self._sign_in():
             status, data = self._exchange(method, target, body, timeout_s)
         if status == 401:
-            raise Unavailable(
-                f"the dashboard at {self.url} wants to know who you are: set {PASSWORD_VARIABLE}, "
-                "or name the config.yaml that has its password",
-                exit_codes.FAILED,
-            )
+            raise Unavailable(self._who_are_you(), exit_codes.FAILED)
         try:
             answer = json.loads(data)
         except ValueError as error:
@@ -92,12 +92,27 @@ class Instance:
         return answer
 
     def _sign_in(self) -> bool:
-        if self._password is None or self._cookie:
+        if self._cookie:
             return False
-        body = urlencode({"password": self._password})
-        headers = self._request("POST", "/login", body, TIMEOUT_S)[2]
+        if self._link_token:
+            target = "/login?" + urlencode({"token": self._link_token})
+            headers = self._request("GET", target, "", TIMEOUT_S)[2]
+        elif self._password is not None:
+            body = urlencode({"password": self._password})
+            headers = self._request("POST", "/login", body, TIMEOUT_S)[2]
+        else:
+            return False
         self._cookie = headers.get("Set-Cookie", "").partition(";")[0]
         return bool(self._cookie)
+
+    def _who_are_you(self) -> str:
+        asks = f"the dashboard at {self.url} wants to know who you are: "
+        if self._link_token:
+            return asks + "the link was used or is old, the log has the next one"
+        return asks + (
+            f"set {PASSWORD_VARIABLE}, or name the config.yaml that has its password; with "
+            "'auth: token' give the link from its log as --url"
+        )
 
     def _exchange(self, method: str, target: str, body: str, timeout_s: float) -> tuple[int, bytes]:
         status, data, _ = self._request(method, target, body, timeout_s)

@@ -18,7 +18,10 @@ COMMANDS = {
 
 FOUND = (
     "The running one is found by the dashboard's address: --url, MULTIPROXY_URL, "
-    "MULTIPROXY_DASHBOARD, or what config.yaml says. Exit status 4: nothing answers there."
+    "MULTIPROXY_DASHBOARD, or what config.yaml says. A password "
+    "comes from config.yaml or MULTIPROXY_DASHBOARD_PASSWORD. With 'auth: token', give the link "
+    "that its log shows (http://.../login?token=...) as --url or MULTIPROXY_URL; it is good for "
+    "one command, and the log shows the next. Exit status 4: nothing answers there."
 )
 _Commands = Any  # argparse's own type for it is private
 

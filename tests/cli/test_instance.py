@@ -100,6 +100,24 @@ def test_a_password_is_given_when_it_is_asked_for():
         assert error.value.code == 1
 
 
+def test_the_link_of_the_log_signs_one_command_in():
+    links = []
+    login = Login(time.monotonic, on_link=links.append)
+    with dashboard(login=login) as (url, told):
+        instance = Instance(url + links[0])
+        assert instance.url == url
+        assert instance.get("overview")["health"]["ready"] is True
+        instance.act("drain", id="gpu-a")
+        assert told.calls == [("drain", "gpu-a")]
+        assert len(links) == 2
+        with pytest.raises(Unavailable, match="the log has the next one") as error:
+            Instance(url + links[0]).get("overview")
+        assert error.value.code == 1
+        with pytest.raises(Unavailable, match="give the link from its log as --url"):
+            Instance(url).get("overview")
+        assert Instance(url + links[1]).get("overview")["health"]["ready"] is True
+
+
 def test_what_does_not_exist_is_refused_with_its_reason():
     with dashboard() as (url, _), pytest.raises(Refused, match="not kept any more") as error:
         Instance(url).get("requests/nope")
