@@ -71,6 +71,17 @@ def prefix_of(
     return Prefix(session, head, first, middle, last, max(size, known + len(head)), len(turns))
 
 
+def blocks_of(data: Mapping[str, Any]) -> list[bytes]:
+    """Return system, tools, and each turn of a request, as a backend is shown them.
+
+    Unlike ``prefix_of`` it leaves out nothing that a backend reads, the date for one.
+    """
+    system, turns = _parts(data)
+    said = "\0".join(without_billing(_text(part)) for part in system)
+    head = [said.encode("utf-8", "replace"), _turn(data.get("tools") or [])]
+    return head + [_turn(turn) for turn in turns]
+
+
 def holds_media(prefix: Prefix) -> bool:
     """Whether a turn has an image or a file, whose tokens its bytes do not tell."""
     turns = (prefix.first, prefix.middle or b"", *prefix.last)

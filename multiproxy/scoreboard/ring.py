@@ -85,6 +85,8 @@ class Finished:
     chosen_ns: int = UNKNOWN  # the last attempt got its slot
     choice: Choice = NO_CHOICE  # of the last attempt
     tries: tuple[Try, ...] = ()  # the attempts before it, the first TRIES of them
+    broke_at: int = 0  # the block where the prompt left the turn before: routing.breaks.Break
+    broke_tokens: int = 0  # and what was read again for it
 
     @property
     def was_continued(self) -> bool:
@@ -94,9 +96,9 @@ class Finished:
         return self.first_event_ns <= max(each.ended_ns for each in self.tries)
 
 
-# number, numbers, texts, choice, number of tries, number; then the tries, which most records
+# number, numbers, texts, choice, number of tries, break, number; then the tries, which most records
 # have none of. Native order, no padding.
-_RECORD = struct.Struct("=Q ?HhHQ6q3iQQq 12s24s12s2s32s64s64s32s48s64s16s B4IB Q")
+_RECORD = struct.Struct("=Q ?HhHQ6q3iQQq 12s24s12s2s32s64s64s32s48s64s16s B4IB HI Q")
 _TRY = struct.Struct("=h B4I 3I 24s")
 assert _RECORD.size + TRIES * _TRY.size <= layout.RECORD_SIZE, _RECORD.size
 
@@ -118,7 +120,7 @@ def _pack(memory: "memoryview[int]", at: int, number: int, r: Finished) -> None:
         r.model_asked.encode("utf-8", "replace"), r.model_served.encode("utf-8", "replace"),
         r.key.encode("utf-8", "replace"), r.client.encode("utf-8", "replace"),
         r.user_agent.encode("utf-8", "replace"), r.finish_reason.encode("utf-8", "replace"),
-        *r.choice, len(r.tries), number,
+        *r.choice, len(r.tries), r.broke_at, r.broke_tokens, number,
     )  # fmt: skip
 
 
@@ -148,6 +150,7 @@ def _unpack(copy: bytes, fields: tuple[Any, ...]) -> Finished:
     )  # fmt: skip
     record.choice = Choice(*fields[29:34])
     record.tries = tuple(_unpack_tries(copy, fields[34]))
+    record.broke_at, record.broke_tokens = fields[35:37]
     return record
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
+from multiproxy.routing.breaks import block_name
 from multiproxy.routing.placement import Reason
 from multiproxy.scoreboard import BAR_NS, UNKNOWN, Choice, Finished, Phase, Running
 from multiproxy.supervisor.dashboard import views
@@ -133,9 +134,9 @@ def _path(record: Finished, name_of: Callable[[int], str]) -> tuple[views.Attemp
         times = (record.chosen_ns, record.connect_ns, UNKNOWN if record.was_continued else first)
         ended = record.last_event_ns if record.last_event_ns != UNKNOWN else record.total_ns
         error = record.error if record.termination != "--" else ""
-        path.append(
-            _attempt(name_of(record.backend), record.choice, times, ended, error, is_last=True)
-        )
+        last = _attempt(name_of(record.backend), record.choice, times, ended, error, is_last=True)
+        broke_at = block_name(record.broke_at)
+        path.append(replace(last, broke_at=broke_at, reread_tokens=record.broke_tokens))
     return tuple(_with_waits(path, max(record.queue_ns, 0) / 1e9))
 
 

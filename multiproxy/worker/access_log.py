@@ -15,6 +15,7 @@ import time
 
 import orjson
 
+from multiproxy.routing.breaks import block_name
 from multiproxy.scoreboard import UNKNOWN, Finished
 
 MAX_BATCHES = 256  # flushes that wait for a blocked descriptor: about a minute
@@ -112,6 +113,8 @@ def _json_line(record: Finished, backend: str) -> bytes:
         "prompt_tokens": _count(record.prompt_tokens),
         "cached_tokens": _count(record.cached_tokens),
         "output_tokens": _count(record.output_tokens),
+        "broke_at": block_name(record.broke_at) or None,
+        "reread_tokens": record.broke_tokens,
         "finish_reason": record.finish_reason or None,
         "queue_s": _seconds(record.queue_ns),
         "connect_s": _seconds(record.connect_ns),

@@ -9,6 +9,7 @@ from typing import Any
 
 from multiproxy.dialects.events import Progress, Usage
 from multiproxy.errors import ProxyError
+from multiproxy.routing.breaks import Break
 from multiproxy.scoreboard import (
     NO_BACKEND,
     TRIES,
@@ -162,6 +163,10 @@ class Account:
         self.record.status = CLIENT_GONE
         self.record.error = "client_gone"
         self.record.termination = "C" + _LETTER[self.live.phase]
+
+    def broke(self, found: Break) -> None:
+        """Note where the prompt left the turn before."""
+        self.record.broke_at, self.record.broke_tokens = found
 
     def answered(self) -> None:
         """Stamp the end of the backend's answer."""

@@ -99,6 +99,9 @@ class Serving:
             self._worker, self._endpoint, self._head, work, request, route, wish, self._request_id
         )
         await self._serve(work, request, route, wish)
+        usage = self.translator.usage if self.translator else None
+        wishes = self._worker.placer.wishes
+        self._account.broke(wishes.broke(self._endpoint, self._head, request, usage))
 
     async def _serve(
         self, work: Job | ByBackend, request: Request, route: Route, wish: Wish

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from multiproxy._http.head import RequestHead
 from multiproxy.dialects.events import Usage
-from multiproxy.dialects.prefix import prefix_of
+from multiproxy.dialects.prefix import blocks_of, prefix_of, session_of
 from multiproxy.dialects.request import Request
 from multiproxy.routing.affinity import Homes, Mark, marks_of
+from multiproxy.routing.breaks import NO_BREAK, WORTH, Break, Breaks, shape_of
 from multiproxy.routing.recall import Recall, Table, Wish
 from multiproxy.routing.table import Route
 from multiproxy.worker.endpoints import Endpoint, Kind
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # What generates from a prompt; nothing else has a cache to come back to.
 _CACHED = frozenset(("chat", "messages", "responses", "completions", "completion"))
+_TURNS = frozenset(("chat", "messages", "responses"))  # what is told message by message
 HOMES = 3  # of a conversation's rendezvous order are tried
 _MOST_ORDERS = 64  # sets of candidates whose orders are kept
 NO_WISH = Wish()
@@ -32,6 +34,7 @@ class Wishes:
 
     def __init__(self, table: Table, names: Mapping[int, str], weights: Mapping[int, int]) -> None:
         self.recall = Recall(table)
+        self._breaks = Breaks()
         self._names = names
         self._weights = {index: float(weight) for index, weight in weights.items()}
         self._orders: dict[tuple[int, ...], Homes] = {}
@@ -79,6 +82,16 @@ class Wishes:
         pace.prefilled(usage.prompt - usage.cached, lease.prefill_s)
         pace.decoded(usage.output, _seconds(timings.get("predicted_ms")))
         self.recall.answered(lease.wish, lease.backend, usage.prompt, usage.cached, now)
+
+    def broke(
+        self, endpoint: Endpoint, head: RequestHead, request: Request, usage: Usage | None
+    ) -> Break:
+        """Return where an answered prompt left the turn before; short ones are not looked at."""
+        if usage is None or usage.prompt < WORTH or endpoint.name not in _TURNS:
+            return NO_BREAK
+        session = session_of(head.get, request.data)
+        shape = shape_of(session, blocks_of(request.data))
+        return self._breaks.look(shape, usage.prompt, usage.cached)
 
     def ended(self, lease: "Lease") -> None:
         """A slot is given back."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from multiproxy.dialects.prefix import LAST, MAX_SESSION, PIECE, holds_media, prefix_of
+from multiproxy.dialects.prefix import LAST, MAX_SESSION, PIECE, blocks_of, holds_media, prefix_of
 
 HI = {"role": "user", "content": "hi"}
 BILLING = "x-anthropic-billing-header: cc_version=2.1.36; cch={};"
@@ -23,6 +23,19 @@ def test_a_longer_conversation_begins_with_the_shorter_ones_blocks():
     short, long = cut({"messages": turns[:2]}), cut({"messages": turns, "temperature": 1})
     assert blocks(short) == [b"be kind", b'{"role":"user","content":"hi"}']
     assert blocks(long)[:2] == blocks(short) and len(blocks(long)) == 3
+
+
+def test_blocks_are_what_a_backend_reads():
+    marked = HI | {"cache_control": {"type": "ephemeral"}}
+    tool = {"name": "read", "input_schema": {"type": "object"}}
+    system = [{"type": "text", "text": BILLING.format(1)}, {"type": "text", "text": "kind"}]
+    found = blocks_of({"system": system, "messages": [marked, HI], "tools": [tool]})
+    hi = b'{"role":"user","content":"hi"}'
+    tools = b'[{"name":"read","input_schema":{"type":"object"}}]'
+    assert found == [b"kind", tools, hi, hi]
+    assert blocks_of({"instructions": "Today's date is 1", "input": "hi"}) == [
+        b"Today's date is 1", b"[]", b'"hi"',
+    ]  # fmt: skip
 
 
 def test_the_head_is_system_and_tools_in_every_dialect():

@@ -37,6 +37,8 @@ RECORD = Finished(
     chosen_ns=1_500,
     choice=Choice(2, 1, 4, 2, 3),
     tries=(Try(3, Choice(3, 0, 4, 2, 3), "backend_disconnected", 10_000, UNKNOWN, 1_800_000_000),),
+    broke_at=1026,
+    broke_tokens=131_072,
 )
 
 

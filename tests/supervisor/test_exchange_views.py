@@ -50,6 +50,16 @@ def test_attempts_are_the_failed_ones_and_the_record_itself():
     assert (first.was_retried, last.was_retried, last.error) == (True, False, "")
 
 
+def test_the_last_attempt_is_the_one_that_read_a_broken_prompt_again():
+    failed = Try(7, Choice(3, 1, 4, 2, 2), "backend_disconnected", 100, 200, SECOND)
+    record = replace(
+        FINE, attempts=2, tries=(failed,), chosen_ns=SECOND, broke_at=2, broke_tokens=900
+    )
+    first, last = finished_view(record, "gpu-a").path
+    assert (first.broke_at, first.reread_tokens) == ("", 0)
+    assert (last.broke_at, last.reread_tokens) == ("tools", 900)
+
+
 def test_a_continued_answer_began_at_its_first_backend():
     failed = Try(7, Choice(), "backend_disconnected", 0, SECOND, 5 * SECOND)
     record = replace(FINE, attempts=2, tries=(failed,), chosen_ns=6 * SECOND, connect_ns=7 * SECOND)

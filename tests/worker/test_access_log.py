@@ -48,9 +48,15 @@ def test_a_json_line_has_every_number():
         "status": 200, "end": "--", "error": None, "model": "demo", "served_as": "demo",
         "backend": "gpu-a", "attempts": 1, "continued": False,
         "prompt_tokens": 1000, "cached_tokens": 250,
-        "output_tokens": 41, "finish_reason": "stop", "queue_s": 0.0, "connect_s": 0.01,
+        "output_tokens": 41, "broke_at": None, "reread_tokens": 0,
+        "finish_reason": "stop", "queue_s": 0.0, "connect_s": 0.01,
         "ttft_s": 0.5, "duration_s": 3.0, "tok_s": 20.0, "bytes_in": 10, "bytes_out": 20,
     }  # fmt: skip
+
+
+def test_a_json_line_tells_where_the_prompt_broke():
+    found = orjson.loads(written([record(broke_at=5, broke_tokens=4120)], as_json=True))
+    assert (found["broke_at"], found["reread_tokens"]) == ("message 3", 4120)
 
 
 def test_what_never_came_is_null():
@@ -62,8 +68,8 @@ def test_what_never_came_is_null():
                   model_served="", finish_reason="", **unknown)  # fmt: skip
     found = orjson.loads(written([bare], as_json=True, backend=""))
     assert {key for key, value in found.items() if value is None} == {
-        "served_as", "backend", "prompt_tokens", "cached_tokens", "output_tokens", "finish_reason",
-        "queue_s", "connect_s", "ttft_s", "tok_s",
+        "served_as", "backend", "broke_at", "prompt_tokens", "cached_tokens", "output_tokens",
+        "finish_reason", "queue_s", "connect_s", "ttft_s", "tok_s",
     }  # fmt: skip
     assert (found["end"], found["error"]) == ("CR", "model_not_found")
 

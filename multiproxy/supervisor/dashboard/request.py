@@ -60,6 +60,7 @@ def detail(snapshot: Snapshot, look: Look) -> Data:
         "first_token": timeline.until_first_token(found),
         "ticks": [total * i / 4 for i in range(5)],
         "context": _context(snapshot, found),
+        "broke": _break(found),
         "blame": WHO.get(found.termination[:1], ""),
     }
 
@@ -101,6 +102,14 @@ def _bars(x: FinishedView) -> list[Bar]:
             bars.append(Bar(kind, title, round(begin, 2), round(max(share, 0.15), 2), seconds))
             begin += share
     return bars
+
+
+def _break(x: FinishedView) -> str:
+    """Where the prompt left what the conversation had said, and what that cost."""
+    last = x.path[-1] if x.path else None
+    if last is None or not last.broke_at:
+        return ""
+    return f"at {last.broke_at}: {last.reread_tokens:,} tokens were read again"
 
 
 def _context(snapshot: Snapshot, x: FinishedView) -> tuple[int, int] | None:

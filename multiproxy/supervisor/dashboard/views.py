@@ -125,6 +125,8 @@ class AttemptView:
     ended_s: float
     error: str = ""  # code of the failure
     was_retried: bool = False  # another attempt followed, or nobody was left for one
+    broke_at: str = ""  # "system", "tools", "message 4": where the prompt left the turn before
+    reread_tokens: int = 0  # for that
 
 
 @dataclass(frozen=True, slots=True)

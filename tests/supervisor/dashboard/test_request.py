@@ -1,7 +1,7 @@
 """The page of one request, while it runs and after."""
 
 import pytest
-from dashboard_scene import NOW, Scene, backend, finished, running
+from dashboard_scene import NOW, Scene, attempt, backend, finished, running
 
 from multiproxy.supervisor.dashboard import request
 from multiproxy.supervisor.dashboard.feed import Look
@@ -58,6 +58,15 @@ def test_the_context_is_the_backends():
 def test_it_is_said_who_ended_it(termination, blame):
     x = finished("r_1", termination=termination, outcome=Outcome.BROKEN_STREAM)
     assert detail(finished_list=[x])["blame"] == blame
+
+
+async def test_a_prompt_that_broke_is_told_with_its_cost(serve):
+    broken = attempt("gpu-a", broke_at="message 3", reread_tokens=4120)
+    served = await serve(Scene(finished_list=[finished("r_1", path=(broken,))]))
+    page = (await served.get("/requests/r_1")).text
+    assert "<dt>Prompt changed</dt><dd>at message 3: 4,120 tokens were read again</dd>" in page
+    served = await serve(Scene(finished_list=[finished("r_1", path=(attempt("gpu-a"),))]))
+    assert "Prompt changed" not in (await served.get("/requests/r_1")).text
 
 
 async def test_a_request_has_its_own_address(serve):

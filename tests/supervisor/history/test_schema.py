@@ -11,7 +11,10 @@ FULL = finished(
     outcome=Outcome.BROKEN_STREAM, prompt_tokens=9, cached_tokens=3, output_tokens=5, ttft_s=0.1,
     tokens_per_s=44.4, queue_s=0.2, prefill_s=0.3, decode_s=0.4, attempts=2, termination="BD",
     finish_reason="stop", error="backend_failed", client="10.0.0.1", user_agent="curl/8",
-    path=(attempt("a", error="backend_failed", was_retried=True), attempt("b")),
+    path=(
+        attempt("a", error="backend_failed", was_retried=True),
+        attempt("b", broke_at="tools", reread_tokens=9),
+    ),
 )  # fmt: skip
 
 
