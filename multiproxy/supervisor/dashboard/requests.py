@@ -1,6 +1,7 @@
 """The Requests page: filters that live in the URL, running on top, older ones by page."""
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ PAGE_ROWS = 50
 MAX_RUNNING = 100
 FIRST_GLANCE = 256  # exchanges looked at before asking for all that are kept
 KEPT = 8192
+MIXED_S = 60.0  # of the order in memory: records come in rounds, of several workers
 
 Data = dict[str, object]
 
@@ -135,15 +137,26 @@ def _page(snapshot: Snapshot, look: Look) -> list[FinishedView]:
 
 def _kept(snapshot: Snapshot, look: Look) -> list[FinishedView]:
     """From memory; one row more than a page, when there are that many."""
-    takes = Filter.of(look).wanted.takes
+    wanted = Filter.of(look).wanted
     return snapshot.once(
-        ("kept", look), lambda: list(islice(filter(takes, _newest_first(snapshot)), PAGE_ROWS + 1))
+        ("kept", look),
+        lambda: list(islice(filter(wanted.takes, _candidates(snapshot, wanted)), PAGE_ROWS + 1)),
     )
 
 
-def _newest_first(snapshot: Snapshot) -> Iterator[FinishedView]:
-    """All in memory; most pages are full after the first few hundred."""
+def _candidates(snapshot: Snapshot, wanted: Wanted) -> Iterator[FinishedView]:
+    """Those in memory, newest first; most pages are full after the first few hundred.
+
+    Of an older page, what is certainly too new is left out: it would be all there is in memory,
+    looked at once a second for everybody who reads that page.
+    """
     first = snapshot.history(FIRST_GLANCE)
     yield from first
     if len(first) == FIRST_GLANCE:
-        yield from snapshot.history(KEPT)[FIRST_GLANCE:]
+        kept = snapshot.history(KEPT)
+        begin = _place(kept, wanted.before[0] + MIXED_S) if wanted.before else 0
+        yield from kept[max(begin, FIRST_GLANCE) :]
+
+
+def _place(newest_first: Sequence[FinishedView], ended_at: float) -> int:
+    return bisect_left(newest_first, -ended_at, key=lambda x: -x.ended_at)

@@ -322,9 +322,9 @@ class Wanted:
 
     def takes(self, x: FinishedView) -> bool:
         return (
-            self.takes_names(x)
+            (self.before is None or (x.ended_at, x.id) < self.before)
+            and self.takes_names(x)
             and self._takes_status(x)
-            and (self.before is None or (x.ended_at, x.id) < self.before)
         )
 
     def takes_names(self, x: FinishedView | RunningView) -> bool:

@@ -12,7 +12,7 @@ from multiproxy.supervisor.dashboard.requests import Filter
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
 from multiproxy.supervisor.dashboard.static import find_web
 from multiproxy.supervisor.dashboard.templates import environment
-from multiproxy.supervisor.dashboard.views import Outcome, Phase
+from multiproxy.supervisor.dashboard.views import Outcome, Phase, Wanted
 
 
 def look(**query: str) -> Look:
@@ -183,3 +183,25 @@ async def test_a_page_that_the_memory_fills_does_not_ask_the_history():
 
 def _newest_first(exchanges):
     return sorted(exchanges, key=lambda x: (x.ended_at, x.id), reverse=True)
+
+
+def test_older_pages_in_memory_have_no_gap_even_where_the_order_is_mixed():
+    rows = [finished(f"r_{i}", NOW - 1 - i) for i in range(700)]
+    rows[400:402] = rows[401:399:-1]  # two workers, collected in one round
+    scene = Scene(finished_list=rows)
+    seen: list[str] = []
+    query: dict[str, str] = {}
+    for _ in range(14):
+        seen += ids(scene, **query)
+        older = requests.paging(Snapshot(scene, NOW), look(**query))["older"]
+        query = dict(parse_qsl(urlsplit(str(older)).query))
+    assert seen == [f"r_{i}" for i in range(700)]
+
+
+def test_a_page_from_before_all_that_is_in_memory_looks_at_few_of_them(monkeypatch):
+    looked_at = []
+    takes = Wanted.takes
+    monkeypatch.setattr(Wanted, "takes", lambda self, x: looked_at.append(x) or takes(self, x))
+    scene = Scene(finished_list=[finished(f"r_{i}", NOW - 1 - i) for i in range(4000)])
+    assert ids(scene, before=f"{NOW - 86_400!r}_r") == []
+    assert len(looked_at) == requests.FIRST_GLANCE
