@@ -196,6 +196,13 @@ class Model:
     split: tuple[Arm, ...] = setting(
         (), "other models that share its conversations; each conversation stays with one"
     )
+    scale_window: int | None = setting(
+        None,
+        "tokens; Messages and Responses clients are told the use of a window of this size, so that "
+        "an agent with a fixed idea of it compacts in time; translated answers only",
+        least=1,
+        most=2**31,
+    )
 
 
 @dataclass(frozen=True, slots=True)

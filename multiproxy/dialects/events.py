@@ -86,6 +86,18 @@ class Usage:
     reasoning: int = 0
     timings: dict[str, object] | None = field(default=None, compare=False)
 
+    def scaled(self, scale: float) -> "Usage":
+        """Return all counts times ``scale``."""
+        if scale == 1.0:
+            return self
+        return Usage(
+            round(self.prompt * scale),
+            round(self.cached * scale),
+            round(self.output * scale),
+            round(self.reasoning * scale),
+            self.timings,
+        )
+
 
 @dataclass(slots=True)
 class Failure:

@@ -22,6 +22,7 @@ from multiproxy.dialects.events import (
     Refusal,
     Text,
     ToolFragment,
+    Usage,
 )
 from multiproxy.dialects.ids import CallIds, base62
 from multiproxy.dialects.messages_turn import MessagesTurn
@@ -273,24 +274,25 @@ class MessagesAnswer(EventTranslator):
 
     def _start_usage(self) -> dict[str, int]:
         progress = self.progress or Progress(0, 0, 0)
-        return _usage(progress.total, progress.cache, 0)
+        return _usage(Usage(progress.total, progress.cache, 0).scaled(self.scale))
 
     def _final_usage(self) -> dict[str, int]:
         usage = self.usage
         if usage is not None:
-            return _usage(usage.prompt, usage.cached, usage.output)
+            return _usage(usage.scaled(self.scale))
         if self.progress is not None:
             prompt, cached = self.progress.total, self.progress.cache
         else:
             prompt, cached = estimate_prompt(self._turn.body), 0
-        return _usage(prompt, cached, estimate_text(self._output_size))
+        estimate = Usage(prompt, cached, estimate_text(self._output_size))
+        return _usage(estimate.scaled(self.scale))
 
 
-def _usage(prompt: int, cached: int, output: int) -> dict[str, int]:
+def _usage(usage: Usage) -> dict[str, int]:
     """Anthropic's arithmetic: ``input_tokens`` are those that were not cached."""
     return {
-        "input_tokens": max(0, prompt - cached),
+        "input_tokens": max(0, usage.prompt - usage.cached),
         "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": cached,
-        "output_tokens": output,
+        "cache_read_input_tokens": usage.cached,
+        "output_tokens": usage.output,
     }

@@ -224,7 +224,7 @@ class ResponsesAnswer(EventTranslator):
             status=status,
             output=self.output,
             completed_at=int(self._clock()) if status == "completed" else None,
-            usage=self._counted() if is_ended else None,
+            usage=self._counted().scaled(self.scale) if is_ended else None,
             error=error,
             incomplete_reason=reason,
         )

@@ -79,6 +79,7 @@ class EventTranslator(ABC):
         self.finish_reason: str | None = None
         self.stop_info: StopInfo | None = None
         self.journal: Journal | None = None
+        self.scale = 1.0  # of the counts the client is told; ``usage`` has the true ones
         self._reader = reader
         self._out: list[bytes] = []
 

@@ -62,6 +62,7 @@ class Backends:
             index: Policy(native=index in self.native, **options) for index in indices.values()
         }
         self._unfolded = frozenset(model.name for model in config.models if not model.fold)
+        self._scaled = {model.name: model.scale_window for model in config.models}
         self._most = {indices[each.id]: each.max_in_flight for each in config.backends}
         self._tags = {each.id: frozenset(each.tags) for each in config.backends}
         self.weights = {indices[backend.id]: backend.weight for backend in config.backends}
@@ -114,6 +115,11 @@ class Backends:
         """Return the tokens per slot of a route's backends, as far as they are known."""
         known = self._n_ctx
         return {index: known[index] for index in route.candidates if known.get(index)}
+
+    def scale(self, model: str, index: int) -> float:
+        """Return what the counts of a backend's answers are multiplied with for the client."""
+        window, told = self._n_ctx.get(index), self._scaled.get(model)
+        return told / window if told and window else 1.0
 
     def ratio(self, model: str) -> TokenRatio:
         """Return the bytes per token seen with a model."""

@@ -17,7 +17,7 @@ from multiproxy.dialects.native_job import ByBackend
 from multiproxy.dialects.passthrough import Passthrough
 from multiproxy.dialects.request import Request
 from multiproxy.dialects.splice import Splice
-from multiproxy.dialects.translator import Translator
+from multiproxy.dialects.translator import EventTranslator, Translator
 from multiproxy.errors import BackendError, NoBackend, ProxyError
 from multiproxy.routing.recall import Wish
 from multiproxy.routing.table import Route
@@ -170,6 +170,8 @@ class Serving:
             self._reply.prepare(job.dropped)
         if spoken is None or self.translator is None:
             self.translator = job.translator(self.translator)
+            if isinstance(self.translator, EventTranslator):
+                self.translator.scale = worker.backends.scale(route.model, backend)
             self.translator.journal = rescue.journal(worker, job, route, backend)
         self._attempt = Attempt(
             self._client,

@@ -302,6 +302,19 @@ def test_the_first_progress_starts_the_message_with_the_exact_prompt() -> None:
     assert not translator.started
 
 
+def test_counts_are_scaled_for_the_client_from_the_first_to_the_last() -> None:
+    translator = emitter()
+    translator.scale = 2.5
+    end = text("a") + finish() + usage(100, 40, 2) + DONE
+    out = run(translator, [progress(100, 40, 60), end])
+    assert b'"input_tokens":150,"cache_creation_input_tokens":0,"cache_read' in out
+    assert out.count(b'"input_tokens":150,') == 2
+    assert out.count(b'"cache_read_input_tokens":100,') == 2
+    assert b'"output_tokens":5}' in out
+    assert translator.usage is not None
+    assert (translator.usage.prompt, translator.usage.output) == (100, 2)
+
+
 def test_white_space_without_end_takes_linear_time() -> None:
     translator = emitter()
     piece = text("\n")
