@@ -202,12 +202,16 @@ def _among_equals(
 
 def _fairest(candidates: list[Candidate], shares: Shares | None, chance: random.Random) -> int:
     """The least loaded; among equals the one that got fewest so far."""
-    least = min(each.load for each in candidates)
-    idle = [each for each in candidates if each.load == least]
+    loads = [each.load for each in candidates]
+    idle = _least(candidates, loads)
     if len(idle) > 1 and shares is not None:
-        fewest = min(map(shares.of, idle))
-        idle = [each for each in idle if shares.of(each) == fewest]
+        idle = _least(idle, [shares.of(each) for each in idle])
     return (idle[0] if len(idle) == 1 else chance.choice(idle)).backend
+
+
+def _least(candidates: list[Candidate], numbers: list[float]) -> list[Candidate]:
+    least = min(numbers)
+    return [each for each, number in zip(candidates, numbers, strict=True) if number == least]
 
 
 def _favourite(candidates: Sequence[Candidate], wish: Wish) -> Candidate | None:
