@@ -62,6 +62,9 @@ def flow_until(row: Running, now_ns: int) -> tuple[int, ...]:
     return tuple(bars[-min(max(age, 1), len(row.bars)) :]) if row.bars else ()
 
 
+_REASONS = {int(reason): reason.name.lower() for reason in Reason if reason}
+
+
 def outcome_of(record: Finished) -> views.Outcome:
     """The class of an ended exchange; its termination's first letter says who ended it."""
     if record.termination.startswith("-"):
@@ -135,8 +138,10 @@ def _path(record: Finished, name_of: Callable[[int], str]) -> tuple[views.Attemp
         ended = record.last_event_ns if record.last_event_ns != UNKNOWN else record.total_ns
         error = record.error if record.termination != "--" else ""
         last = _attempt(name_of(record.backend), record.choice, times, ended, error, is_last=True)
-        broke_at = block_name(record.broke_at)
-        path.append(replace(last, broke_at=broke_at, reread_tokens=record.broke_tokens))
+        if record.broke_tokens:
+            broke_at = block_name(record.broke_at)
+            last = replace(last, broke_at=broke_at, reread_tokens=record.broke_tokens)
+        path.append(last)
     return tuple(_with_waits(path, max(record.queue_ns, 0) / 1e9))
 
 
@@ -148,11 +153,10 @@ def _attempt(
     error: str,
     is_last: bool = False,
 ) -> views.AttemptView:
-    known = choice.reason in Reason.__members__.values()
     chosen, sent, first = times
     return views.AttemptView(
         backend,
-        Reason(choice.reason).name.lower() if known and choice.reason else "",
+        _REASONS.get(choice.reason, ""),
         choice.busy,
         choice.slots,
         choice.ready,
@@ -169,6 +173,8 @@ def _attempt(
 
 def _with_waits(path: list[views.AttemptView], queue_s: float) -> list[views.AttemptView]:
     """A later attempt waits from the end of the one before; the rest of the wait is the first's."""
+    if len(path) == 1 and not queue_s:
+        return path
     waits = [0.0] + [b.chosen_s - a.ended_s for a, b in pairwise(path)]
     waits[0] = max(0.0, min(queue_s - sum(waits), path[0].chosen_s))
     return [replace(a, waited_s=max(0.0, wait)) for a, wait in zip(path, waits, strict=True)]

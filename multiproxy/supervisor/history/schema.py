@@ -9,7 +9,6 @@ costs a walk through the index and not through the table.
 
 import struct
 from collections.abc import Sequence
-from dataclasses import asdict
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -61,7 +60,7 @@ CREATE TABLE usage (
 
 def row_of(x: FinishedView) -> Row:
     """A row of ``requests``."""
-    path = orjson.dumps([asdict(attempt) for attempt in x.path]) if x.path else None
+    path = orjson.dumps(x.path) if x.path else None
     words = SEPARATOR.join((x.id, x.key, x.model, x.client)).lower()
     return (*_fields(x), x.ended_at, x.outcome.is_failure, words, path)
 
