@@ -136,8 +136,6 @@ def choose(
     ``homes`` is the conversation's rendezvous order; ``may_wait`` is False for one that has
     waited long enough for its favourite.
     """
-    if len(candidates) == 1 and candidates[0].has_room:  # nothing to weigh
-        return Decision(candidates[0].backend, Reason.LEAST_BUSY)
     candidates = without_stragglers(candidates)
     open_ = [each for each in candidates if each.has_room]
     matters = wish is not None and wish.is_worth_it
