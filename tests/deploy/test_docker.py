@@ -42,6 +42,11 @@ def test_the_compose_file_publishes_to_this_machine_only_and_waits_for_the_drain
     assert (FOLDER / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
 
 
+def test_what_the_engine_downloads_is_kept_in_a_volume():
+    llama = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]["llama"]
+    assert llama["volumes"] == [f"models:{llama['environment']['LLAMA_CACHE']}"]
+
+
 def test_its_configuration_is_valid_with_the_variables_it_asks_for(monkeypatch):
     services = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]
     for name in services["multiproxy"]["environment"]:

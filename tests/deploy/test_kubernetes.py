@@ -87,6 +87,14 @@ def test_the_engines_are_found_by_the_name_of_their_headless_service(objects, mo
     assert container["ports"][0]["containerPort"] == backend.url.port
 
 
+def test_what_an_engine_downloads_is_kept_in_its_volume(objects):
+    spec = objects["StatefulSet", "llama"]["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    ((variable, mount),) = zip(container["env"], container["volumeMounts"], strict=True)
+    assert (variable["name"], variable["value"]) == ("LLAMA_CACHE", mount["mountPath"])
+    assert mount["name"] in [each["metadata"]["name"] for each in spec["volumeClaimTemplates"]]
+
+
 def test_kustomize_builds_it():
     if not shutil.which("kubectl"):
         pytest.skip("there is no kubectl here")
