@@ -45,10 +45,6 @@ class RequestHead:
             self._index = dict(reversed(self.fields))
         return self._index.get(name)
 
-    def get_all(self, name: bytes) -> list[bytes]:
-        """Return every value of a field (``name`` in lower case)."""
-        return [value for key, value in self.fields if key == name]
-
 
 @dataclass(slots=True)
 class ResponseHead:

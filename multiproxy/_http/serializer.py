@@ -2,7 +2,6 @@
 
 from http import HTTPStatus
 
-CRLF = b"\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -14,11 +13,6 @@ _STATUS_LINES = {
 def status_line(status: int) -> bytes:
     """Return the start line of an answer; unnamed statuses get an empty reason phrase."""
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-
-
-def field_lines(*fields: tuple[bytes, bytes]) -> bytes:
-    """Return header lines; names and values must be ours: no client's bytes."""
-    return b"".join(b"%s: %s\r\n" % field for field in fields)
 
 
 def answer(status: int, fields: bytes, body: bytes, *, close: bool, with_body: bool) -> bytes:

@@ -68,11 +68,6 @@ class Queue(Generic[T]):
             if not line:
                 del self._lines[model]
 
-    def position(self, model: str, number: int) -> int:
-        """Return how many slots must be given until a ticket's turn has come; 0 if it left."""
-        line = self._lines.get(model)
-        return line.position(number) if line is not None else 0
-
     def lines(self) -> Iterator[list[T]]:
         """Yield each model's tickets in their order; safe against joins and leaves.
 
@@ -80,7 +75,7 @@ class Queue(Generic[T]):
         busy model's line, which is never empty, must not keep its slots from another one.
         """
         for line in sorted(self._lines.values(), key=_Line.oldest):
-            yield [ticket for _, ticket in line.order()]
+            yield list(line.order())
 
 
 class _Line(Generic[T]):
@@ -117,15 +112,9 @@ class _Line(Generic[T]):
             elif not owners:
                 del self._classes[priority]
 
-    def order(self) -> Iterator[tuple[int, T]]:
-        """Yield numbers and tickets in the order in which they would be served."""
+    def order(self) -> Iterator[T]:
+        """Yield the tickets, none of which is None, in the order in which they would be served."""
         for priority in sorted(self._classes):
-            owners = [list(mine.items()) for mine in self._classes[priority].values()]
+            owners = [mine.values() for mine in self._classes[priority].values()]
             for turn in zip_longest(*owners):
-                yield from (item for item in turn if item is not None)
-
-    def position(self, number: int) -> int:
-        for place, (found, _) in enumerate(self.order(), 1):
-            if found == number:
-                return place
-        return 0
+                yield from (ticket for ticket in turn if ticket is not None)

@@ -36,10 +36,6 @@ class Load:
         """Requests that all workers together have at ``backend`` now."""
         return sum(self._in_flight.columns[backend].tolist())
 
-    def in_flight_of(self, worker: int, backend: int) -> int:
-        """Requests that one worker has at ``backend`` now."""
-        return self._in_flight.columns[backend][worker]
-
     def add(self, worker: int, backend: int, delta: int) -> None:
         """Count requests of ``worker`` that begin (+1) or end (-1) at ``backend``."""
         cell = worker * layout.BACKENDS + backend

@@ -8,7 +8,7 @@ from multiproxy._http.serializer import BackendHeads
 
 
 def test_an_answer_is_these_bytes():
-    fields = serializer.field_lines((b"Content-Type", b"text/plain"), (b"X", b"1"))
+    fields = b"Content-Type: text/plain\r\nX: 1\r\n"
     assert serializer.answer(404, fields, b"nope", close=True, with_body=True) == (
         b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nX: 1\r\nConnection: close\r\n"
         b"Content-Length: 4\r\n\r\nnope"

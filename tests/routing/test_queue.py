@@ -74,36 +74,44 @@ def test_lines_may_change_while_they_are_looked_at():
     assert queue.waiting("d") == 3
 
 
-def served(queue: Queue[str], count: int) -> str:
-    """Who gets the next slots."""
-    out = ""
-    for _ in range(count):
-        ticket = next(queue.lines())[0]
-        number = next(n for n in range(1, 99) if queue.position("m", n) == 1)
-        queue.leave("m", number, served=True)
-        out += ticket
-    return out
+class Waiting:
+    """Tickets of a queue by their owners, served one after the other."""
+
+    def __init__(self) -> None:
+        self.queue: Queue[str] = Queue(99)
+        self._numbers: dict[str, int] = {}
+
+    def join(self, owner: str, tickets: str) -> None:
+        for ticket in tickets:
+            self._numbers[ticket] = self.queue.join("m", ticket, owner=owner)
+
+    def served(self, count: int) -> str:
+        """Who gets the next slots."""
+        out = ""
+        for _ in range(count):
+            ticket = next(self.queue.lines())[0]
+            self.queue.leave("m", self._numbers[ticket], served=True)
+            out += ticket
+        return out
 
 
 def test_owners_take_turns_and_each_is_first_come_first_served():
-    queue: Queue[str] = Queue(99)
-    for ticket in "abcdef":
-        queue.join("m", ticket, owner="many")
-    for ticket in "xy":
-        queue.join("m", ticket, owner="few")
-    assert next(queue.lines()) == list("axbycdef")
-    assert served(queue, 3) == "axb"
-    queue.join("m", "z", owner="new")
-    assert served(queue, 6) == "yczdef"[0:6]
+    waiting = Waiting()
+    waiting.join("many", "abcdef")
+    waiting.join("few", "xy")
+    assert next(waiting.queue.lines()) == list("axbycdef")
+    assert waiting.served(3) == "axb"
+    waiting.join("new", "z")
+    assert waiting.served(6) == "yczdef"
 
 
 def test_an_owner_that_was_served_goes_behind_the_others():
-    queue: Queue[str] = Queue(99)
-    queue.join("m", "a", owner="A")
-    assert served(queue, 1) == "a"
-    queue.join("m", "b", owner="B")
-    queue.join("m", "c", owner="A")
-    assert served(queue, 2) == "bc"
+    waiting = Waiting()
+    waiting.join("A", "a")
+    assert waiting.served(1) == "a"
+    waiting.join("B", "b")
+    waiting.join("A", "c")
+    assert waiting.served(2) == "bc"
 
 
 def test_who_gives_up_does_not_lose_its_owners_turn():
@@ -120,16 +128,6 @@ def test_a_better_priority_goes_first():
     for ticket, priority in (("batch", 2), ("normal", 1), ("chat", 0), ("more", 1)):
         queue.join("m", ticket, owner=ticket, priority=priority)
     assert next(queue.lines()) == ["chat", "normal", "more", "batch"]
-
-
-def test_a_position_counts_those_who_are_served_before():
-    queue: Queue[str] = Queue(99)
-    numbers = [queue.join("m", ticket, owner="A") for ticket in "abc"]
-    other = queue.join("m", "x", owner="B")
-    assert [queue.position("m", number) for number in (*numbers, other)] == [1, 3, 4, 2]
-    queue.leave("m", numbers[0])
-    assert queue.position("m", numbers[0]) == 0
-    assert queue.position("n", 1) == 0
 
 
 def test_who_finds_no_room_is_told_when_to_come_back():
