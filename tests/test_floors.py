@@ -44,6 +44,7 @@ EXERCISED_BY: dict[str, str] = {
     "worker/serving.py": "worker/test_failover.py",
     # supervisor: the whole of it, with stand-in workers
     "supervisor/metrics_now.py": "supervisor/test_metrics.py",
+    "supervisor/reloads.py": "supervisor/test_main.py",
     "supervisor/rollout.py": "supervisor/test_main.py",
     "supervisor/simulated.py": "supervisor/test_main.py",
 }

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from multiproxy import __version__
 from multiproxy.cli import exit_codes, running_commands, setup_commands
+from multiproxy.cli.command_parser import Commands, add_command
 from multiproxy.cli.find_config import find
 
 _COMMANDS = {
@@ -63,15 +64,7 @@ def _run(arguments: list[str]) -> int:
         return exit_codes.OK
     _refuse_unknown(parser, arguments[0])
     options = parser.parse_args(arguments)
-    if options.command in setup_commands.COMMANDS | running_commands.COMMANDS:
-        return int(options.run(options))
-    if options.command == "check":
-        from multiproxy.cli.check import check
-
-        return check(options.file, as_json=options.json, probe=options.probe)
-    from multiproxy.cli.serve import serve
-
-    return serve(options)
+    return int(options.run(options))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -84,42 +77,62 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"multiproxy {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    serve = commands.add_parser(
-        "serve",
-        help=_COMMANDS["serve"],
-        description="Serve the API and the dashboard until SIGTERM or Ctrl+C; SIGHUP reloads.",
-        epilog="Every option can be given as a variable too: MULTIPROXY_LISTEN=0.0.0.0:8001,\n"
-        "MULTIPROXY_WATCH=1.\n\n"
-        "Examples:\n"
-        "  multiproxy serve\n"
-        "  multiproxy serve -c /etc/multiproxy/config.yaml --dashboard off",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    serve.add_argument(
-        "-c", "--config", metavar="FILE", help="default: ./config.yaml, then the user's, then /etc"
-    )
-    serve.add_argument("--listen", metavar="HOST:PORT", help="address of the API")
-    serve.add_argument("--dashboard", metavar="HOST:PORT|off", help="address of the dashboard")
-    serve.add_argument("--workers", metavar="N", help="processes, or auto")
-    serve.add_argument("--watch", action="store_true", help="reload when the file changes")
-    serve.add_argument("--log-format", metavar="FORMAT", help="auto, text or json")
-    check = commands.add_parser(
-        "check",
-        help=_COMMANDS["check"],
-        description="Find every mistake in a config.yaml, with line and column.",
-        epilog="Exit status 0 when all is well, 1 when --probe found a backend down, 2 when the "
-        "file\nhas mistakes.\n\nExamples:\n"
-        "  multiproxy check\n"
-        "  multiproxy check --probe --json config.yaml | jq '.backends[].state'",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    check.add_argument("--probe", action="store_true", help="also ask every backend how it is")
-    check.add_argument("file", nargs="?", metavar="FILE", help="default: as for serve")
-    check.add_argument("--json", action="store_true", help="print the problems as JSON")
+    _add_serve(commands)
+    _add_check(commands)
     setup_commands.add(commands)
     running_commands.add(commands)
     commands.add_parser("simulate", help=_COMMANDS["simulate"], add_help=False)
     return parser
+
+
+def _add_serve(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "serve",
+        _COMMANDS["serve"],
+        "Serve the API and the dashboard until SIGTERM or Ctrl+C; SIGHUP reloads.",
+        "  multiproxy serve\n  multiproxy serve -c /etc/multiproxy/config.yaml --dashboard off",
+        notes="Every option can be given as a variable too: MULTIPROXY_LISTEN=0.0.0.0:8001,\n"
+        "MULTIPROXY_WATCH=1.",
+    )
+    parser.set_defaults(run=_serve)
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", help="default: ./config.yaml, then the user's, then /etc"
+    )
+    parser.add_argument("--listen", metavar="HOST:PORT", help="address of the API")
+    parser.add_argument("--dashboard", metavar="HOST:PORT|off", help="address of the dashboard")
+    parser.add_argument("--workers", metavar="N", help="processes, or auto")
+    parser.add_argument("--watch", action="store_true", help="reload when the file changes")
+    parser.add_argument("--log-format", metavar="FORMAT", help="auto, text or json")
+
+
+def _add_check(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "check",
+        _COMMANDS["check"],
+        "Find every mistake in a config.yaml, with line and column.",
+        "  multiproxy check\n"
+        "  multiproxy check --probe --json config.yaml | jq '.backends[].state'",
+        notes="Exit status 0 when all is well, 1 when --probe found a backend down, 2 when the "
+        "file\nhas mistakes.",
+    )
+    parser.set_defaults(run=_check)
+    parser.add_argument("--probe", action="store_true", help="also ask every backend how it is")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="default: as for serve")
+    parser.add_argument("--json", action="store_true", help="print the problems as JSON")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from multiproxy.cli.serve import serve
+
+    return serve(options)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from multiproxy.cli.check import check
+
+    return check(options.file, as_json=options.json, probe=options.probe)
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, word: str) -> None:

@@ -4,7 +4,8 @@ Each is imported when it is called: most need what the others do not.
 """
 
 import argparse
-from typing import Any
+
+from multiproxy.cli.command_parser import Commands, add_command
 
 COMMANDS = {
     "demo": "a running MultiProxy with simulated servers and traffic, nothing needed",
@@ -23,10 +24,9 @@ FOUND = (
     "that its log shows (http://.../login?token=...) as --url or MULTIPROXY_URL; it is good for "
     "one command, and the log shows the next. Exit status 4: nothing answers there."
 )
-_Commands = Any  # argparse's own type for it is private
 
 
-def add(commands: _Commands) -> None:
+def add(commands: Commands) -> None:
     """Add the parser of each of `COMMANDS`; its ``run`` takes the options."""
     _add_demo(commands)
     _add_status(commands)
@@ -37,19 +37,6 @@ def add(commands: _Commands) -> None:
     _add_reload(commands)
 
 
-def _parser(
-    commands: _Commands, name: str, description: str, examples: str
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=COMMANDS[name],
-        description=description,
-        epilog=f"examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    return parser
-
-
 def _add_where(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group("which one", FOUND)
     where.add_argument("--url", metavar="URL", help="its dashboard: http://127.0.0.1:8080")
@@ -57,10 +44,11 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_status(commands: _Commands) -> None:
-    parser = _parser(
+def _add_status(commands: Commands) -> None:
+    parser = add_command(
         commands,
         "status",
+        COMMANDS["status"],
         "How a running MultiProxy is. Exit status 1: no backend serves.",
         "  multiproxy status\n  multiproxy status --json | jq '.backends[].state'",
     )
@@ -68,10 +56,11 @@ def _add_status(commands: _Commands) -> None:
     parser.set_defaults(run=_status)
 
 
-def _add_top(commands: _Commands) -> None:
-    parser = _parser(
+def _add_top(commands: Commands) -> None:
+    parser = add_command(
         commands,
         "top",
+        COMMANDS["top"],
         "Backends and running requests, live. Keys: q ends, p pauses. Without a terminal the "
         "status is\nprinted again and again; with --json one object per look.",
         "  multiproxy top\n  multiproxy top --interval 5 --json",
@@ -83,10 +72,11 @@ def _add_top(commands: _Commands) -> None:
     parser.set_defaults(run=_top)
 
 
-def _add_tail(commands: _Commands) -> None:
-    parser = _parser(
+def _add_tail(commands: Commands) -> None:
+    parser = add_command(
         commands,
         "tail",
+        COMMANDS["tail"],
         "The newest requests that have ended, the oldest of them first.",
         "  multiproxy tail -f\n"
         "  multiproxy tail -f --status failed --json\n"
@@ -101,7 +91,7 @@ def _add_tail(commands: _Commands) -> None:
     parser.set_defaults(run=_tail)
 
 
-def _add_hold(commands: _Commands, name: str) -> None:
+def _add_hold(commands: Commands, name: str) -> None:
     texts = {
         "drain": "The backend gets no new requests; those that run there go on. It stays so until "
         "it is\nresumed or MultiProxy is started again.",
@@ -110,7 +100,7 @@ def _add_hold(commands: _Commands, name: str) -> None:
     examples = f"  multiproxy {name} gpu-a"
     if name == "drain":
         examples += "\n  multiproxy drain gpu-a --wait && ssh gpu-a reboot"
-    parser = _parser(commands, name, texts[name], examples)
+    parser = add_command(commands, name, COMMANDS[name], texts[name], examples)
     _add_where(parser)
     parser.add_argument("backend", metavar="NAME", help="the backend's id")
     if name == "drain":
@@ -118,10 +108,11 @@ def _add_hold(commands: _Commands, name: str) -> None:
     parser.set_defaults(run=_hold)
 
 
-def _add_reload(commands: _Commands) -> None:
-    parser = _parser(
+def _add_reload(commands: Commands) -> None:
+    parser = add_command(
         commands,
         "reload",
+        COMMANDS["reload"],
         "Have it read its config.yaml again, and wait until the new settings serve. Exit status "
         "1: the\nfile has mistakes or does not fit, and the old settings go on.",
         "  multiproxy check && multiproxy reload",
@@ -130,10 +121,11 @@ def _add_reload(commands: _Commands) -> None:
     parser.set_defaults(run=_reload)
 
 
-def _add_demo(commands: _Commands) -> None:
-    parser = _parser(
+def _add_demo(commands: Commands) -> None:
+    parser = add_command(
         commands,
         "demo",
+        COMMANDS["demo"],
         "Start MultiProxy with simulated llama-servers and clients of every kind, failures "
         "included.\nNo model, no config.yaml, no download; Ctrl+C leaves nothing behind.",
         "  multiproxy demo\n  multiproxy demo --rate 10 --dashboard 127.0.0.1:9090",

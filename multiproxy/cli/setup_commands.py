@@ -4,9 +4,9 @@ Each is imported when it is called: most need what the others do not.
 """
 
 import argparse
-from typing import Any
 
 from multiproxy.cli import exit_codes
+from multiproxy.cli.command_parser import Commands, add_command
 
 COMMANDS = {
     "init": "write a config.yaml for the servers that are there",
@@ -23,10 +23,8 @@ CONFIG = {
     "reference": "every setting, its values and its default, as Markdown",
 }
 
-_Commands = Any  # argparse's own type for it is private
 
-
-def add(commands: _Commands) -> None:
+def add(commands: Commands) -> None:
     """Add the parser of each of `COMMANDS`; its ``run`` takes the options."""
     _add_init(commands)
     _add_config(commands)
@@ -34,27 +32,17 @@ def add(commands: _Commands) -> None:
     _add_completion(commands)
 
 
-def _parser(commands: _Commands, name: str, examples: str, **more: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=COMMANDS[name],
-        epilog=f"Examples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        **more,
-    )
-    return parser
-
-
-def _add_init(commands: _Commands) -> None:
-    parser = _parser(
+def _add_init(commands: Commands) -> None:
+    parser = add_command(
         commands,
         "init",
+        COMMANDS["init"],
+        "Look for llama-server, Ollama, LM Studio and vLLM on the usual ports of this\n"
+        "machine, or at the URLs, and write a config.yaml with comments.\n"
+        "Exit status 0 when it is written, 1 when nothing answered, 2 when it exists.",
         "  multiproxy init\n"
         "  multiproxy init http://10.0.0.11:8080 http://10.0.0.12:8080\n"
         "  multiproxy init --force --output ~/.config/multiproxy/config.yaml",
-        description="Look for llama-server, Ollama, LM Studio and vLLM on the usual ports of this\n"
-        "machine, or at the URLs, and write a config.yaml with comments.\n"
-        "Exit status 0 when it is written, 1 when nothing answered, 2 when it exists.",
     )
     parser.set_defaults(run=_init)
     parser.add_argument("urls", nargs="*", metavar="URL", help="servers, instead of looking")
@@ -64,15 +52,16 @@ def _add_init(commands: _Commands) -> None:
     parser.add_argument("--force", action="store_true", help="replace a file that exists")
 
 
-def _add_config(commands: _Commands) -> None:
+def _add_config(commands: Commands) -> None:
     names = "\n".join(f"  {name:<10} {doc}" for name, doc in CONFIG.items())
-    parser = _parser(
+    parser = add_command(
         commands,
         "config",
+        COMMANDS["config"],
+        f"Print one of:\n{names}",
         "  multiproxy config show\n"
         "  multiproxy config show --json | jq .sources\n"
         "  multiproxy config schema > config.schema.json",
-        description=f"Print one of:\n{names}",
     )
     parser.set_defaults(run=_config)
     parser.add_argument("what", choices=CONFIG, metavar="|".join(CONFIG))
@@ -80,27 +69,29 @@ def _add_config(commands: _Commands) -> None:
     parser.add_argument("--json", action="store_true", help="for show: as JSON")
 
 
-def _add_key(commands: _Commands) -> None:
-    parser = _parser(
+def _add_key(commands: Commands) -> None:
+    parser = add_command(
         commands,
         "key",
-        "  multiproxy key ann\n  multiproxy key nightly-jobs --json | jq -r .key",
-        description="Make a key for a client and print it, once, with the line of config.yaml\n"
+        COMMANDS["key"],
+        "Make a key for a client and print it, once, with the line of config.yaml\n"
         "that knows it: that holds a digest, which is no secret.",
+        "  multiproxy key ann\n  multiproxy key nightly-jobs --json | jq -r .key",
     )
     parser.set_defaults(run=_key)
     parser.add_argument("name", metavar="NAME", help="who will use it")
     parser.add_argument("--json", action="store_true", help="print both as JSON")
 
 
-def _add_completion(commands: _Commands) -> None:
-    parser = _parser(
+def _add_completion(commands: Commands) -> None:
+    parser = add_command(
         commands,
         "completion",
+        COMMANDS["completion"],
+        "Print a script that completes commands, flags and names of backends.",
         "  source <(multiproxy completion bash)                    # in ~/.bashrc\n"
         "  source <(multiproxy completion zsh)                     # in ~/.zshrc, after compinit\n"
         "  multiproxy completion fish > ~/.config/fish/completions/multiproxy.fish",
-        description="Print a script that completes commands, flags and names of backends.",
     )
     parser.set_defaults(run=_completion)
     parser.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="bash|zsh|fish")

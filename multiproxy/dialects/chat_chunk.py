@@ -122,8 +122,8 @@ def progress_of(progress: object) -> Progress | None:
     """llama-server's ``prompt_progress``."""
     if not isinstance(progress, dict):
         return None
-    total, cache = _count(progress.get("total")), _count(progress.get("cache"))
-    return Progress(total, cache, _count(progress.get("processed")))
+    total, cache = count_of(progress.get("total")), count_of(progress.get("cache"))
+    return Progress(total, cache, count_of(progress.get("processed")))
 
 
 def stop_info_of(verbose: object) -> StopInfo | None:
@@ -141,8 +141,8 @@ def usage_of(usage: object, timings: object) -> Usage | None:
     if not isinstance(usage, dict):
         if timings is None:
             return None
-        reused, prompt = _count(timings.get("cache_n")), _count(timings.get("prompt_n"))
-        return Usage(reused + prompt, reused, _count(timings.get("predicted_n")), 0, timings)
+        reused, prompt = count_of(timings.get("cache_n")), count_of(timings.get("prompt_n"))
+        return Usage(reused + prompt, reused, count_of(timings.get("predicted_n")), 0, timings)
     prompt_details = usage.get("prompt_tokens_details")
     cached = prompt_details.get("cached_tokens") if isinstance(prompt_details, dict) else None
     if cached is None and timings:
@@ -150,15 +150,16 @@ def usage_of(usage: object, timings: object) -> Usage | None:
     output_details = usage.get("completion_tokens_details")
     reasoning = output_details.get("reasoning_tokens") if isinstance(output_details, dict) else None
     return Usage(
-        _count(usage.get("prompt_tokens")),
-        _count(cached),
-        _count(usage.get("completion_tokens")),
-        _count(reasoning),
+        count_of(usage.get("prompt_tokens")),
+        count_of(cached),
+        count_of(usage.get("completion_tokens")),
+        count_of(reasoning),
         timings,
     )
 
 
-def _count(value: object) -> int:
+def count_of(value: object) -> int:
+    """A number of tokens; 0 for whatever is none."""
     if type(value) is int:  # nearly always
         return value if 0 <= value < 2**53 else 0
     return int(value) if isinstance(value, float) and 0 <= value < 2**53 else 0

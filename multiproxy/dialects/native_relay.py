@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from multiproxy.dialects.chat_chunk import count_of
 from multiproxy.dialects.classify import classify_event
 from multiproxy.dialects.errors import messages_tail
 from multiproxy.dialects.events import Usage
@@ -88,10 +89,10 @@ class MessagesRelay(_NativeRelay):
             fresh, cached = last.prompt - last.cached, last.cached
             written = usage.get("cache_creation_input_tokens")
             if "input_tokens" in usage:
-                fresh = _number(usage["input_tokens"]) + _number(written)
+                fresh = count_of(usage["input_tokens"]) + count_of(written)
             if "cache_read_input_tokens" in usage:
-                cached = _number(usage["cache_read_input_tokens"])
-            output = _number(usage.get("output_tokens", last.output))
+                cached = count_of(usage["cache_read_input_tokens"])
+            output = count_of(usage.get("output_tokens", last.output))
             self.usage = Usage(fresh + cached, cached, output)
 
     def _read_whole(self, answer: dict[str, Any]) -> None:
@@ -149,10 +150,10 @@ class ResponsesRelay(_NativeRelay):
             cached = usage.get("input_tokens_details")
             thought = usage.get("output_tokens_details")
             self.usage = Usage(
-                _number(usage.get("input_tokens")),
-                _number(cached.get("cached_tokens") if isinstance(cached, dict) else 0),
-                _number(usage.get("output_tokens")),
-                _number(thought.get("reasoning_tokens") if isinstance(thought, dict) else 0),
+                count_of(usage.get("input_tokens")),
+                count_of(cached.get("cached_tokens") if isinstance(cached, dict) else 0),
+                count_of(usage.get("output_tokens")),
+                count_of(thought.get("reasoning_tokens") if isinstance(thought, dict) else 0),
                 timings if isinstance(timings, dict) else None,
             )
 
@@ -163,10 +164,6 @@ def _is_messages_delta(event: bytes) -> bool:  # per piece
 
 def _is_responses_delta(event: bytes) -> bool:  # per piece
     return event.startswith(_RESPONSES_EVENT) and event.find(_DELTA, 0, _MAX_NAME) >= 0
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0
 
 
 def _event(name: str, members: dict[str, Any]) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from multiproxy.dialects.chat_chunk import usage_of
+from multiproxy.dialects.chat_chunk import progress_of, usage_of
 from multiproxy.dialects.classify import classify_event
 from multiproxy.dialects.continuation import MAX_RUN, Journal
 from multiproxy.dialects.errors import chat_tail
@@ -337,17 +337,7 @@ class Passthrough:
         self.finished = self.finish_reason is not None and not self._open_choices
 
     def _read_progress(self, chunk: dict[str, Any]) -> None:
-        progress = chunk.get("prompt_progress")
-        if isinstance(progress, dict):
-            self.progress = Progress(
-                _count(progress.get("total")),
-                _count(progress.get("cache")),
-                _count(progress.get("processed")),
-            )
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0
+        self.progress = progress_of(chunk.get("prompt_progress")) or self.progress
 
 
 def _is_delta(event: bytes) -> bool:  # per piece

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from multiproxy.dialects.chat_chunk import progress_of
+from multiproxy.dialects.chat_chunk import count_of, progress_of
 from multiproxy.dialects.continuation import Spoken
 from multiproxy.dialects.events import Progress
 from multiproxy.dialects.sse import ErrorData, EventSplitter
@@ -96,9 +96,9 @@ class Splice:
             details = usage.get("prompt_tokens_details")
             details = details if isinstance(details, dict) else {}
             prompt, cached, output = self._whole(
-                _number(usage.get("prompt_tokens")),
-                _number(details.get("cached_tokens")),
-                _number(usage.get("completion_tokens")),
+                count_of(usage.get("prompt_tokens")),
+                count_of(details.get("cached_tokens")),
+                count_of(usage.get("completion_tokens")),
             )
             usage |= {
                 "completion_tokens": output,
@@ -111,9 +111,9 @@ class Splice:
 
     def _count_timings(self, timings: dict[str, Any]) -> None:
         """Counts of the whole answer, at the speeds of its last part: they alone are known."""
-        read, reused = _number(timings.get("prompt_n")), _number(timings.get("cache_n"))
+        read, reused = count_of(timings.get("prompt_n")), count_of(timings.get("cache_n"))
         prompt, cached, output = self._whole(
-            read + reused, reused, _number(timings.get("predicted_n"))
+            read + reused, reused, count_of(timings.get("predicted_n"))
         )
         timings |= {"cache_n": cached, "prompt_n": prompt - cached, "predicted_n": output}
         for name in ("prompt", "predicted"):
@@ -132,7 +132,3 @@ class Splice:
         else:
             prompt, cached = first.total, first.cache
         return prompt, min(cached, prompt), tokens + output
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0

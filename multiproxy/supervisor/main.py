@@ -12,15 +12,12 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from multiproxy import __version__
-from multiproxy.config import Config, ConfigError, Problem, exposures
-from multiproxy.config.discovered import expand, sought
-from multiproxy.errors import BadCertificate
+from multiproxy.config import Config
 from multiproxy.scoreboard import WORKERS, Scoreboard
-from multiproxy.supervisor.backend_rows import BackendRows, TooManyBackends
+from multiproxy.supervisor.backend_rows import BackendRows
 from multiproxy.supervisor.children import Children
 from multiproxy.supervisor.config_file import ConfigFile
 from multiproxy.supervisor.dashboard import Dashboard
@@ -31,27 +28,24 @@ from multiproxy.supervisor.discovery import Discovery
 from multiproxy.supervisor.ending import Ending, Mood
 from multiproxy.supervisor.health import Vitals
 from multiproxy.supervisor.history.history import History
-from multiproxy.supervisor.key_rows import KeyRows, TooManyKeys
+from multiproxy.supervisor.key_rows import KeyRows
 from multiproxy.supervisor.log import Level, Log, is_terminal
 from multiproxy.supervisor.metrics import Metrics
 from multiproxy.supervisor.operator import Operator
 from multiproxy.supervisor.private_folder import PrivateFolder
 from multiproxy.supervisor.provider import Provider
+from multiproxy.supervisor.reloads import Reloads
 from multiproxy.supervisor.rollout import Rollout
-from multiproxy.supervisor.screen import Facts, Screen, log_start, reachable
+from multiproxy.supervisor.screen import Facts, Screen, api_url, log_start, reachable
 from multiproxy.supervisor.simulated import COMMAND as SIMULATE_COMMAND
 from multiproxy.supervisor.simulated import SimulatedServers
 from multiproxy.supervisor.stats import Stats
 from multiproxy.supervisor.watch import Watch
 from multiproxy.supervisor.workers import COMMAND as WORKER_COMMAND
-from multiproxy.supervisor.workers import NoFreeRows, Workers
+from multiproxy.supervisor.workers import Workers
 
 TICK_S = 0.1  # how late a worker's report of a failed backend is seen at most
 COLLECT_S = 0.25
-_FIXED = ("listen", "dashboard", "log", "history", "metrics")  # until a restart
-FIRST_LOOKUP_S = 2.0  # how long the start waits for DNS
-LOOKUPS_S = 2.0  # between two generations that DNS asks for
-FULL_S = 30.0  # until the next try when draining workers left no room for one
 COMPLAIN_S = 60.0  # between two reports of failing ticks
 AUTO_WORKERS = 4  # one core carries some 40,000 events/s
 
@@ -84,10 +78,8 @@ class Supervisor:
         is_watched: bool = False,
     ) -> None:
         # for good
+        self._config = config
         self._log = log
-        self._load = load
-        self._config_path = config_path
-        self._file = ConfigFile(config_path, time.monotonic) if is_watched else None
         self._started_at = time.monotonic()
         self._api = listen(config.listen, "the API")
         try:
@@ -128,6 +120,20 @@ class Supervisor:
             else None
         )
         self._ending = Ending(self._workers, log, self._running)
+        self._wake = asyncio.Event()
+        self._reloads = Reloads(
+            config,
+            config_path,
+            load,
+            self._rollout,
+            self._discovery,
+            log,
+            count=worker_count,
+            is_ending=lambda: self._ending.mood is not Mood.RUNNING,
+            wake=self._wake.set,
+            file=ConfigFile(config_path, time.monotonic) if is_watched else None,
+        )
+        self._facts = Facts(self.api_address, self.dashboard_address, config_path, config)
         vitals = Vitals(
             self._board,
             self._workers,
@@ -135,7 +141,7 @@ class Supervisor:
             self._stats,
             log,
             config_path,
-            f"{'https' if config.tls else 'http'}://{reachable(self.api_address)}/v1",
+            api_url(self._facts),
             self._started_at,
             self._history,
             self._watch,
@@ -151,12 +157,6 @@ class Supervisor:
             self._metrics,
         )
         # now and then
-        self._config = config  # the first: addresses and log stay what they were
-        self._loaded = config  # the newest that serves, before DNS had its say
-        self._roll_at = 0.0
-        self._wants_reload = False
-        self._reloading: list[asyncio.Future[str]] = []  # who wants to know how it went
-        self._wake = asyncio.Event()
         self._collect_at = 0.0
         self._complain_at = 0.0
         self._screen: Screen | None = None
@@ -164,26 +164,17 @@ class Supervisor:
     async def run(self) -> int:
         """Serve until a signal ends it; the exit status."""
         self._listen_to_signals()
-        dashboard = Dashboard(
-            self._provider,
-            allowed_hosts=self._config.allowed_hosts,
-            login=self._login(),
-            actions=Operator(self._board, self._rows, self._watch, self._log, self.reload),
-            boot_id=secrets.token_hex(4),
-            version=__version__,
-        )
-        if self._pages is not None:
+        dashboard = self._dashboard() if self._pages is not None else None
+        if dashboard is not None:
             await dashboard.start(sock=self._pages)
         try:
-            self._discovery.follow(sought(self._config))
-            await self._discovery.first(FIRST_LOOKUP_S)
-            self._begin(self._config)
+            await self._reloads.start()
             self._greet()
             while not self._ending.tick():
                 self._tick()
                 await self._pause()
         finally:
-            await self._close(dashboard if self._pages is not None else None)
+            await self._close(dashboard)
         return self._ending.status
 
     async def _pause(self) -> None:
@@ -201,16 +192,8 @@ class Supervisor:
             self._rollout.tick()
             self._simulated.tick()
             self._watch.tick()
-            if self._file is not None and self._file.has_changed():
-                self._log.info(f"{self._config_path} changed")
-                self._on_reload()
-            if self._wants_reload and self._rollout.next is None:
-                self._wants_reload = False
-                self._reload()
-            self._tell_reloaded()
             now = time.monotonic()
-            if self._discovery.has_changed and now >= self._roll_at:
-                self._roll_out_found(now)
+            self._reloads.tick(now)
             if now >= self._collect_at:
                 self._collect_at = now + COLLECT_S
                 self._remember(self._stats.collect())
@@ -243,6 +226,17 @@ class Supervisor:
         if self._screen.is_done:
             self._screen = None
 
+    def _dashboard(self) -> Dashboard:
+        operator = Operator(self._board, self._rows, self._watch, self._log, self._reloads.reload)
+        return Dashboard(
+            self._provider,
+            allowed_hosts=self._config.allowed_hosts,
+            login=self._login(),
+            actions=operator,
+            boot_id=secrets.token_hex(4),
+            version=__version__,
+        )
+
     def _login(self) -> Login | None:
         """How the dashboard asks who is there; None when it does not."""
         settings = self._config.dashboard
@@ -261,17 +255,16 @@ class Supervisor:
         return None
 
     def _greet(self) -> None:
-        facts = Facts(self.api_address, self.dashboard_address, self._config_path, self._config)
         if is_terminal() and self._config.log.format != "json":
-            self._screen = Screen(self._log, facts, self._started_at)
+            self._screen = Screen(self._log, self._facts, self._started_at)
         else:
-            log_start(self._log, facts)
+            log_start(self._log, self._facts)
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_end, number)
-        loop.add_signal_handler(signal.SIGHUP, self._on_reload)
+        loop.add_signal_handler(signal.SIGHUP, self._reloads.want)
         loop.add_signal_handler(signal.SIGCHLD, self._wake.set)
 
     def _on_end(self, number: signal.Signals) -> None:
@@ -281,68 +274,6 @@ class Supervisor:
         self._api.close()
         self._ending.signalled(number)
         self._wake.set()
-
-    def _on_reload(self) -> None:
-        if self._ending.mood is Mood.RUNNING:
-            self._wants_reload = True
-            self._wake.set()
-
-    async def reload(self) -> str:
-        """Reload, and wait until the new configuration serves or was given up.
-
-        Returns what was wrong, "" when nothing was.
-        """
-        if self._ending.mood is not Mood.RUNNING:
-            return "MultiProxy is shutting down"
-        told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._reloading.append(told)
-        self._on_reload()
-        return await told
-
-    def _tell_reloaded(self) -> None:
-        over = self._ending.mood is not Mood.RUNNING
-        if (self._wants_reload or self._rollout.next is not None) and not over:
-            return
-        waiting, self._reloading = self._reloading, []
-        for told in waiting:
-            if not told.done():  # who asked may have left
-                told.set_result("MultiProxy is shutting down" if over else self._rollout.error)
-
-    def _reload(self) -> None:
-        """Start a generation for the file as it is now; a bad file changes nothing."""
-        try:
-            config = unmovable(self._load(), self._config, self._log)
-            _refuse_exposure(config, self._config_path)
-            self._begin(config)
-        except ConfigError as error:
-            for problem in error.problems:
-                where = f"{error.name}:{problem.line}:{problem.column}"
-                self._log.error(f"reload: {where}: {problem.message}")
-            self._rollout.error = f"{error.name}: {error.problems[0].message}"
-        except (CannotListen, NoFreeRows, TooManyBackends, TooManyKeys, BadCertificate) as error:
-            self._log.error(f"reload: {error}")
-            self._rollout.error = str(error)
-
-    def _begin(self, config: Config) -> None:
-        """Start a generation for ``config`` with the servers that DNS has now.
-
-        Raises: see `Rollout.begin`.
-        """
-        self._rollout.begin(expand(config, self._discovery.places), worker_count(config))
-        self._loaded = config
-        self._discovery.taken()
-        self._discovery.follow(sought(config))
-
-    def _roll_out_found(self, now: float) -> None:
-        """Start a generation because DNS has other servers than before."""
-        if self._rollout.next is not None or self._ending.mood is not Mood.RUNNING:
-            return
-        self._roll_at = now + LOOKUPS_S
-        try:
-            self._begin(self._loaded)
-        except (CannotListen, NoFreeRows, TooManyBackends, TooManyKeys, BadCertificate) as error:
-            self._roll_at = now + FULL_S
-            self._log.warning(f"the servers found by DNS have to wait: {error}")
 
     def _running(self) -> int:
         """Requests that run now."""
@@ -365,23 +296,3 @@ class Supervisor:
         self._lifeline.close()
         self._board.close()
         self._folder.remove()
-
-
-def _refuse_exposure(config: Config, path: str) -> None:
-    """The file may be fine for its own addresses, and open those that stay.
-
-    Raises:
-        ConfigError: it would.
-    """
-    problems = [Problem(0, 0, message, hint) for _, message, hint in exposures(config)]
-    if problems:
-        raise ConfigError(problems, path)
-
-
-def unmovable(config: Config, old: Config, log: Log) -> Config:
-    """``config`` with the settings that need a restart left as they are, and a word about it."""
-    for name in _FIXED:
-        wanted, kept = getattr(config, name), getattr(old, name)
-        if wanted != kept:
-            log.warning(f"reload: '{name}' changed; that needs a restart, the old value stays")
-    return replace(config, **{name: getattr(old, name) for name in _FIXED})

@@ -7,16 +7,6 @@ import pytest
 from multiproxy.cli import main, setup_commands
 
 
-@pytest.mark.parametrize("name", setup_commands.COMMANDS)
-def test_help_ends_with_examples_of_the_command(name, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main([name, "--help"])
-    shown = capsys.readouterr().out
-    examples = shown.partition("Examples:\n")[2].splitlines()
-    assert ended.value.code == 0
-    assert examples and all(f"multiproxy {name}" in line for line in examples)
-
-
 def test_config_says_what_there_is_to_see(capsys):
     with pytest.raises(SystemExit):
         main(["config", "--help"])

@@ -238,7 +238,8 @@ async def test_a_reload_cannot_take_the_keys_from_an_address_that_others_reach(s
         await bench.serving(1)
         supervisor = bench.supervisor
         # As if it had been started with --listen: the file itself speaks of loopback.
-        supervisor._config = replace(supervisor._config, listen=Address("0.0.0.0", 8001))
+        reloads = supervisor._reloads
+        reloads._first = replace(reloads._first, listen=Address("0.0.0.0", 8001))
         bench.signal(signal.SIGHUP)
         await bench.until(lambda: supervisor._rollout.error)
         assert "can be reached by other machines" in supervisor._rollout.error

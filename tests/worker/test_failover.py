@@ -70,17 +70,8 @@ async def test_what_a_sign_of_life_began_goes_on_at_the_second_backend(pair, pat
     workplace = await pair([first, PAUSE_S, *rest], GOOD)
     client = workplace.client()
     client.send(question(path), path)
-    (exchange,) = workplace.exchanges
-    await workplace.until(
-        lambda: (
-            exchange._serving
-            and exchange._serving.translator
-            and exchange._serving.translator.progress
-        )
-    )
-    now = workplace.worker.now()
-    for later in (0, 11, 22):
-        exchange.tick(now + later, 0)
+    exchange = await workplace.until_progress()
+    workplace.pass_time(exchange, 0, 11, 22)
     begun = Answer(client.transport.written).body
     assert (
         re.findall(rb"^event: (.*)$", begun, re.MULTILINE)
@@ -114,9 +105,7 @@ async def test_an_error_behind_a_sign_of_life_tells_nothing_of_what_was_never_se
             and exchange._serving._attempt.is_waiting
         )
     )
-    now = workplace.worker.now()
-    for later in (0, 11):
-        exchange.tick(now + later, 0)
+    workplace.pass_time(exchange, 0, 11)
     await workplace.settled()
     told = CHECKS[path](Answer(client.transport.written).body)
     if path == "/v1/messages":

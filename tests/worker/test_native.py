@@ -167,17 +167,8 @@ async def test_a_stream_that_we_began_ourselves_is_not_handed_to_a_native_backen
     workplace, servers = await pair([progress(9, 0, 5), 0.5], good, native=1)
     client = workplace.client()
     client.send(asked, "/v1/messages")
-    (exchange,) = workplace.exchanges
-    await workplace.until(
-        lambda: (
-            exchange._serving
-            and exchange._serving.translator
-            and exchange._serving.translator.progress
-        )
-    )
-    now = workplace.worker.now()
-    for later in (0, 11):
-        exchange.tick(now + later, 0)
+    exchange = await workplace.until_progress()
+    workplace.pass_time(exchange, 0, 11)
     await workplace.settled()
     answer = Answer(client.transport.written)
     assert answer.complete and check_messages(answer.body).blocks[0]["text"] == "good"

@@ -94,6 +94,24 @@ class Workplace:
             while not look():
                 await asyncio.sleep(0)
 
+    async def until_progress(self) -> Exchange:
+        """Wait until the backend of the only exchange has told of its prompt."""
+        (exchange,) = self.exchanges
+        await self.until(
+            lambda: (
+                exchange._serving
+                and exchange._serving.translator
+                and exchange._serving.translator.progress
+            )
+        )
+        return exchange
+
+    def pass_time(self, exchange: Exchange, *seconds: int) -> None:
+        """Let the worker's clock reach the exchange this much later, each time from now."""
+        now = self.worker.now()
+        for later in seconds:
+            exchange.tick(now + later, 0)
+
     @property
     def in_flight(self) -> list[int]:
         return [self.board.load.in_flight(index) for index in range(len(self.config.backends))]
