@@ -22,7 +22,7 @@ CHECKS = {"/v1/messages": check_messages, "/v1/responses": check_responses}
 GOOD = [ROLE + text("good") + finish() + usage() + DONE]
 DIES = {
     "after its progress": [progress(100, 0, 50), 0.01],
-    "with its first word": [progress(100, 0, 50), text("bad") + ERROR, 0.01],
+    "with its first word": [progress(100, 0, 50), text("wrong") + ERROR, 0.01],
 }
 PAUSE_S = 0.5  # of a backend, in which the test's clock goes on
 Pair = Callable[[Script, Script], Awaitable[Workplace]]
@@ -60,7 +60,7 @@ async def test_what_the_first_backend_said_before_its_content_is_never_seen(pair
     assert answer.complete and [record.attempts for record in workplace.records] == [2]
     told = CHECKS[path](answer.body)
     assert told.names[0] in ("message_start", "response.created")
-    assert b"good" in answer.body and b"bad" not in answer.body
+    assert b"good" in answer.body and b"wrong" not in answer.body
 
 
 @pytest.mark.parametrize("death", DIES)
@@ -88,13 +88,13 @@ async def test_what_a_sign_of_life_began_goes_on_at_the_second_backend(pair, pat
     answer = Answer(client.transport.written)
     assert answer.complete and [record.attempts for record in workplace.records] == [2]
     CHECKS[path](answer.body)
-    assert b"good" in answer.body and b"bad" not in answer.body
+    assert b"good" in answer.body and b"wrong" not in answer.body
 
 
 @pytest.mark.parametrize("path", CHECKS)
 async def test_an_error_behind_a_sign_of_life_tells_nothing_of_what_was_never_sent(pair, path):
     overflow = b'data: {"error":{"code":400,"message":"prompt is too long"}}\n\n'
-    workplace = await pair([ROLE, PAUSE_S, text("bad") + overflow], GOOD)
+    workplace = await pair([ROLE, PAUSE_S, text("wrong") + overflow], GOOD)
     client = workplace.client()
     client.send(question(path), path)
     (exchange,) = workplace.exchanges
