@@ -42,7 +42,14 @@ class MultiProxyProcess:
     are given as flags. ``url`` is the API without ``/v1``. Usable once `wait_until_ready` returned.
     """
 
-    def __init__(self, config: dict[str, Any] | str, folder: Path, *, workers: int = 1) -> None:
+    def __init__(
+        self,
+        config: dict[str, Any] | str,
+        folder: Path,
+        *,
+        workers: int = 1,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.config_path = folder / "config.yaml"
         self.write_config(config)
         self._log_path = folder / "multiproxy.log"
@@ -59,7 +66,9 @@ class MultiProxyProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder)},
+                env=os.environ
+                | {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder)}
+                | (environment or {}),
                 start_new_session=True,
             )
 

@@ -1,0 +1,38 @@
+"""An arena for each test, and where its figures are printed."""
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from faults.arena import Arena
+from multiproxy_process import TRACEBACK
+
+Tell = Callable[[str], None]
+
+
+@pytest.fixture
+def arena() -> Iterator[Arena]:
+    """Everything in it ends after the test, which fails if MultiProxy wrote a traceback."""
+    place = Arena()
+    yield place
+    logs = [proxy.log_text() for proxy in place.proxies]
+    place.end()
+    assert not any(TRACEBACK in log for log in logs), "\n".join(logs)
+
+
+@pytest.fixture
+def seed(full: bool) -> int:
+    """The run's: the same one in short forms, a new one in each full form."""
+    return random.SystemRandom().randrange(1_000_000) if full else 7
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest, seed: int, capfd: pytest.CaptureFixture[str]) -> Tell:
+    """Print a full run's figures, whatever pytest captures."""
+
+    def told(figures: str) -> None:
+        with capfd.disabled():
+            print(f"\n{request.node.name} (seed {seed}): {figures}", file=sys.stderr)
+
+    return told
