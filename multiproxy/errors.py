@@ -373,6 +373,18 @@ class Cancelled(ProxyError):
         )
 
 
+class MadeWay(ProxyError):
+    """A mirrored request was broken off: its backend is needed, or this process ends."""
+
+    side = Side.PROXY
+    status = 503
+    type = "server_error"
+    code = "mirror_made_way"
+
+    def __init__(self) -> None:
+        super().__init__("The copy of a request made way for a request.")
+
+
 def unserved(error: ProxyError) -> bool:
     """Whether another model may serve what this one could not."""
     return error.retryable or isinstance(error, (Overloaded, NoBackend, ContextExceeded))

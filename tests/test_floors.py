@@ -42,6 +42,7 @@ EXERCISED_BY: dict[str, str] = {
     # worker: one story in three files, told from outside by what clients see
     "worker/reply.py": "worker/test_exchange.py",
     "worker/serving.py": "worker/test_failover.py",
+    "worker/mirrored.py": "worker/test_mirror.py",
     # supervisor: the whole of it, with stand-in workers
     "supervisor/metrics_now.py": "supervisor/test_metrics.py",
     "supervisor/reloads.py": "supervisor/test_main.py",

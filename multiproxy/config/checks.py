@@ -164,15 +164,21 @@ def _check_rules(config: Config, report: Report) -> None:
         named: list[tuple[str, Path]]
         named = [(name, ("fallback", index)) for index, name in enumerate(model.fallback)]
         named += [(arm.model, ("split", index, "model")) for index, arm in enumerate(model.split)]
+        named += [(model.mirror.model, ("mirror", "model"))] if model.mirror else []
         for name, place in named:
             path: Path = ("models", model.name, *place)
+            if path not in report.places:  # it is written as one text
+                path = path[:-1]
             if name == model.name:
-                report.blame(path, "a model cannot stand in for itself")
+                does = "mirror" if place[0] == "mirror" else "stand in for"
+                report.blame(path, f"a model cannot {does} itself")
             elif name and name not in models:
                 message = f"model {report.text(path)} is not defined"
                 report.blame(path, message, suggest(name, models, what="defined are"))
             elif place[0] == "split" and models[name].split:
                 report.blame(path, "a split cannot have another split as a part")
+            elif place[0] == "mirror" and models[name].split:
+                report.blame(path, "a split cannot get the copies: name one of its parts")
         if model.split and (model.backends or model.tags):
             path = ("models", model.name, "split")
             report.blame(path, "a model has backends or is split among other models, not both")

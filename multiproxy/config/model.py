@@ -164,6 +164,16 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirror:
+    """A model that gets copies of requests which another one answered."""
+
+    model: str = field(
+        metadata=about("the model that gets the copies; nobody gets its answers", grammar=MODEL_NAME)
+    )
+    share: float = setting(1.0, "of the answered requests, taken by chance", least=0, most=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A name clients may ask for, and who serves it."""
 
@@ -195,6 +205,12 @@ class Model:
     )
     split: tuple[Arm, ...] = setting(
         (), "other models that share its conversations; each conversation stays with one"
+    )
+    mirror: Mirror | None = setting(
+        None,
+        "another model that gets a copy of what this one has answered, as far as a backend of it "
+        "has nothing else to do",
+        text_is="model",
     )
     scale_window: int | None = setting(
         None,

@@ -35,6 +35,7 @@ class Reason(IntEnum):
     CACHED = 4  # it has read this prompt's beginning before
     HOME = 5  # nobody has; new conversations with this beginning belong here
     SPILLED = 6  # another one has it cached, and waiting for that would have taken longer
+    MIRRORED = 7  # a copy of a request: it disturbs nobody there
 
 
 class Candidate(NamedTuple):

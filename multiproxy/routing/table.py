@@ -7,9 +7,9 @@ report changes; a look-up is a dict access for every name seen before.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from multiproxy.config import Model
+from multiproxy.config import Mirror, Model
 from multiproxy.routing.affinity import arm_of
 
 _NO_TAGS: frozenset[str] = frozenset()
@@ -36,7 +36,8 @@ class Route:
     ``send_as`` maps a backend index to the model name it must be sent; one that is not in
     it gets the name as requested. ``fallback`` names the models that serve instead when none
     of the candidates can; ``arms`` are the routes among which conversations are split, with
-    their weights.
+    their weights, and ``split`` is the model that was split for an arm. ``mirror`` tells who gets
+    copies of what was answered.
     """
 
     model: str
@@ -44,6 +45,8 @@ class Route:
     send_as: Mapping[int, str] = field(default_factory=dict)
     fallback: tuple[str, ...] = ()
     arms: "tuple[tuple[Route, int], ...]" = ()
+    split: str = ""
+    mirror: Mirror | None = None
 
     def arm(self, key: int) -> "Route":
         """Return the route of a conversation: always the same, unless its arm has no backends."""
@@ -121,10 +124,12 @@ class Table:
         for model in models:
             candidates = self._candidates(model, indices, reports)
             send_as = _names_to_send(model, candidates, reports)
-            self._exact[model.name] = Route(model.name, candidates, send_as, model.fallback)
+            self._exact[model.name] = Route(
+                model.name, candidates, send_as, model.fallback, mirror=model.mirror
+            )
         for model in models:
             if model.split:
-                arms = tuple((self._exact[arm.model], arm.weight) for arm in model.split)
+                arms = tuple((self._arm(model, arm.model), arm.weight) for arm in model.split)
                 candidates = tuple({index: None for arm, _ in arms for index in arm.candidates})
                 route = Route(model.name, candidates, {}, model.fallback, arms)
                 self._exact[model.name] = route
@@ -135,6 +140,11 @@ class Table:
             self._exact.setdefault(alias, route)
         patterns.sort(key=lambda item: len(item[0]), reverse=True)
         self._patterns = [(_compile(pattern), route) for pattern, route in patterns]
+
+    def _arm(self, split: Model, name: str) -> Route:
+        """One part of a split; what mirrors the split mirrors its parts that have no own mirror."""
+        route = self._exact[name]
+        return replace(route, split=split.name, mirror=route.mirror or split.mirror)
 
     def _candidates(
         self, model: Model, indices: Mapping[str, int], reports: Mapping[int, Reported]

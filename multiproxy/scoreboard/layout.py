@@ -84,7 +84,9 @@ OPENED = _after(IN_FLIGHT, "opened", "worker i", WORKERS, 8 * BACKENDS)
 FAILED = _after(OPENED, "failed", "worker i", WORKERS, 8 * BACKENDS)
 FAILURES = _after(FAILED, "failures", "worker i", WORKERS, 4 * BACKENDS)
 SUCCEEDED = _after(FAILURES, "succeeded", "worker i", WORKERS, 8 * BACKENDS)
-DEATHS = _after(SUCCEEDED, "deaths", "worker i", WORKERS, 12 * LINE)
+# copies: u32 mirrored requests, which are not among those in flight, [worker][backend]
+COPIES = _after(SUCCEEDED, "copies", "worker i" + _DEAD, WORKERS, 4 * BACKENDS)
+DEATHS = _after(COPIES, "deaths", "worker i", WORKERS, 12 * LINE)
 # backends: one line of version, then a row of numbers and a blob of facts for each
 BOARD = _after(DEATHS, "board", "the supervisor", 1, LINE)
 BACKEND = _after(BOARD, "backend", "the supervisor", BACKENDS, 2 * LINE)
@@ -93,7 +95,7 @@ FACTS = _after(BACKEND, "facts", "the supervisor", BACKENDS, LINE + FACTS_SIZE)
 LIVE_ROW_SIZE = 7 * LINE
 LIVE = _after(FACTS, "live", "worker i" + _DEAD, WORKERS, LINE + LIVE_ROWS * LIVE_ROW_SIZE)
 # ring: RING_RECORDS records per worker behind one line with the count of published ones
-RECORD_SIZE = 11 * LINE
+RECORD_SIZE = 12 * LINE
 RING = _after(LIVE, "ring", "worker i", WORKERS, LINE + RING_RECORDS * RECORD_SIZE)
 
 # key: what each key has used, [key][count][worker]. Workers share lines here, and nowhere else:
@@ -105,9 +107,9 @@ MEMORY = _after(KEY, "memory", "any worker: see memory.py", 16384, 16 * MEMORY_W
 
 SECTIONS = (
     HEADER, WORKER, ORDERS, IN_FLIGHT, OPENED, FAILED, FAILURES, SUCCEEDED,
-    DEATHS, BOARD, BACKEND, FACTS, LIVE, RING, KEY, MEMORY,
+    COPIES, DEATHS, BOARD, BACKEND, FACTS, LIVE, RING, KEY, MEMORY,
 )  # fmt: skip
-# Some 190 MiB of addresses; memory is used only for the pages that were touched.
+# Some 210 MiB of addresses; memory is used only for the pages that were touched.
 SIZE = -(-MEMORY.end // PAGE) * PAGE
 
 _lock = Lock()

@@ -50,6 +50,7 @@ class Running:
     attempts: int = 0
     queue_position: int = 0  # 1 is next; 0 when it does not wait, or nobody knows yet
     queue_wait_ms: int = 0  # predicted
+    copy_of: str = ""  # the request that this one mirrors
     tokens: int = 0  # so far; written by ``count`` only
     bars: bytes = b""  # tokens per BAR_NS, oldest first; written by ``count`` only
     bar_at: int = 0  # number of the newest bar: monotonic ns // BAR_NS
@@ -62,7 +63,7 @@ _BAR_AT = 12
 _BARS = 16
 _MOVING = struct.Struct("=IiQIIIIII")
 _MOVING_AT = 80
-_FIXED = struct.Struct("=QQ?12s24s12s64s64s32s48s")
+_FIXED = struct.Struct("=QQ?12s24s12s64s64s32s48s12s")
 _FIXED_AT = 120
 assert _BARS + BARS <= _MOVING_AT
 assert _MOVING_AT + _MOVING.size <= _FIXED_AT
@@ -120,7 +121,7 @@ class LiveTable:
                 row.request_id.encode("ascii"), row.endpoint.encode("ascii"),
                 row.dialect.encode("ascii"), row.model_asked.encode("utf-8", "replace"),
                 row.model_served.encode("utf-8", "replace"), row.key.encode("utf-8", "replace"),
-                row.client.encode("utf-8", "replace"),
+                row.client.encode("utf-8", "replace"), row.copy_of.encode("ascii"),
             )  # fmt: skip
             self._pack_moving(at, row)
 
@@ -206,7 +207,7 @@ class LiveTable:
             _MOVING.unpack_from(self._bytes, at + _MOVING_AT)
         )
         unix, started, stream, *texts = _FIXED.unpack_from(self._bytes, at + _FIXED_AT)
-        request_id, endpoint, dialect, asked, served, key, client = map(text, texts)
+        request_id, endpoint, dialect, asked, served, key, client, copy_of = map(text, texts)
         newest = self._words[(at + _BAR_AT) // 4]
         bars = bytes(self._bytes[at + _BARS : at + _BARS + BARS])
         oldest = (newest + 1) % BARS
@@ -214,6 +215,6 @@ class LiveTable:
             request_id, Phase(phase), since, unix, started, endpoint, dialect, stream, asked,
             served, key, client, backend, total, cached, processed, attempts,
             tokens=self._words[(at + _TOKENS) // 4],
-            queue_position=position, queue_wait_ms=wait_ms,
+            queue_position=position, queue_wait_ms=wait_ms, copy_of=copy_of,
             bars=bars[oldest:] + bars[:oldest], bar_at=newest,
         )  # fmt: skip

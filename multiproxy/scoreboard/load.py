@@ -31,6 +31,7 @@ class Load:
         self._failed = _Table(memory, layout.FAILED, "Q")
         self._failures = _Table(memory, layout.FAILURES, "I")
         self._succeeded = _Table(memory, layout.SUCCEEDED, "Q")
+        self._copies = _Table(memory, layout.COPIES, "I")
 
     def in_flight(self, backend: int) -> int:
         """Requests that all workers together have at ``backend`` now."""
@@ -42,6 +43,14 @@ class Load:
         value = self._in_flight.cells[cell] + delta
         assert value >= 0, f"worker {worker} ended more requests at backend {backend} than it began"
         self._in_flight.cells[cell] = value
+
+    def copies(self, backend: int) -> int:
+        """Mirrored requests that all workers together have at ``backend`` now."""
+        return sum(self._copies.columns[backend].tolist())
+
+    def add_copy(self, worker: int, backend: int, delta: int) -> None:
+        """Count mirrored requests: apart, so that no request makes room for them."""
+        self._copies.cells[worker * layout.BACKENDS + backend] += delta
 
     def opened(self, worker: int, backend: int, now_ns: int) -> None:
         """Say that ``worker`` opens a connection to ``backend``."""
@@ -81,7 +90,7 @@ class Load:
         """Forget a dead worker's requests. For the supervisor, once its pid was reaped."""
         start = worker * layout.BACKENDS
         for cell in range(start, start + layout.BACKENDS):
-            self._in_flight.cells[cell] = 0
+            self._in_flight.cells[cell] = self._copies.cells[cell] = 0
 
     def forget_backend(self, backend: int) -> None:
         """Clear the stamps of a row that a new backend takes. For the supervisor, before use."""

@@ -87,6 +87,8 @@ class Finished:
     tries: tuple[Try, ...] = ()  # the attempts before it, the first TRIES of them
     broke_at: int = 0  # the block where the prompt left the turn before: routing.breaks.Break
     broke_tokens: int = 0  # and what was read again for it
+    split: str = ""  # 64: the model that was split, of which one part served
+    copy_of: str = ""  # 12: the request that this one mirrors; nobody got its answer
 
     @property
     def was_continued(self) -> bool:
@@ -96,9 +98,9 @@ class Finished:
         return self.first_event_ns <= max(each.ended_ns for each in self.tries)
 
 
-# number, numbers, texts, choice, number of tries, break, number; then the tries, which most records
-# have none of. Native order, no padding.
-_RECORD = struct.Struct("=Q ?HhHQ6q3iQQq 12s24s12s2s32s64s64s32s48s64s16s B4IB HI Q")
+# number, numbers, texts, choice, number of tries, break, split and copy, number; then the tries,
+# which most records have none of. Native order, no padding.
+_RECORD = struct.Struct("=Q ?HhHQ6q3iQQq 12s24s12s2s32s64s64s32s48s64s16s B4IB HI 64s12s Q")
 _TRY = struct.Struct("=h B4I 3I 24s")
 assert _RECORD.size + TRIES * _TRY.size <= layout.RECORD_SIZE, _RECORD.size
 
@@ -120,7 +122,8 @@ def _pack(memory: "memoryview[int]", at: int, number: int, r: Finished) -> None:
         r.model_asked.encode("utf-8", "replace"), r.model_served.encode("utf-8", "replace"),
         r.key.encode("utf-8", "replace"), r.client.encode("utf-8", "replace"),
         r.user_agent.encode("utf-8", "replace"), r.finish_reason.encode("utf-8", "replace"),
-        *r.choice, len(r.tries), r.broke_at, r.broke_tokens, number,
+        *r.choice, len(r.tries), r.broke_at, r.broke_tokens,
+        r.split.encode("utf-8", "replace"), r.copy_of.encode("ascii"), number,
     )  # fmt: skip
 
 
@@ -151,6 +154,7 @@ def _unpack(copy: bytes, fields: tuple[Any, ...]) -> Finished:
     record.choice = Choice(*fields[29:34])
     record.tries = tuple(_unpack_tries(copy, fields[34]))
     record.broke_at, record.broke_tokens = fields[35:37]
+    record.split, record.copy_of = map(text, fields[37:39])
     return record
 
 

@@ -97,6 +97,7 @@ def _json_line(record: Finished, backend: str) -> bytes:
         "ts": record.started_unix_ns // 1_000_000 / 1000,
         "event": "request",
         "request_id": f"req_{record.request_id}",
+        "copy_of": f"req_{record.copy_of}" if record.copy_of else None,
         "client": record.client,
         "key": record.key or None,
         "api": record.endpoint,
@@ -107,6 +108,7 @@ def _json_line(record: Finished, backend: str) -> bytes:
         "error": record.error or None,
         "model": _one_line(record.model_asked),
         "served_as": record.model_served or None,
+        "split": record.split or None,
         "backend": backend or None,
         "attempts": record.attempts,
         "continued": record.was_continued,
@@ -145,6 +147,8 @@ def _text_line(record: Finished, backend: str) -> bytes:
         parts.append(f"{record.attempts} attempts")
     if record.was_continued:
         parts.append("continued")
+    if record.copy_of:
+        parts.append(f"mirrors req_{record.copy_of}")
     if record.error:
         parts.append(record.error)
     if record.key:

@@ -66,9 +66,14 @@ class Account:
         record.model_asked = live.model_asked = model or ""
         record.stream = live.stream = stream
 
-    def routed(self, model: str) -> None:
-        """Note which model serves it."""
+    def copies(self, original: "Account") -> None:
+        """Note that it mirrors another exchange."""
+        self.record.copy_of = self.live.copy_of = original.record.request_id
+
+    def routed(self, model: str, split: str = "") -> None:
+        """Note which model serves it, and of which split it is a part."""
         self.record.model_served = self.live.model_served = model
+        self.record.split = split
         if self._row is not None:
             self._table.write(self._row, self.live)
 

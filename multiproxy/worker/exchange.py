@@ -104,7 +104,7 @@ class Exchange:
         self._visit.principal.check_model(route.model, request.model)
         if route.arms:
             route = route.arm(self._worker.placer.wishes.key(self._head, request))
-            self._account.routed(route.model)
+            self._account.routed(route.model, route.split)
         return route
 
     async def _serve(self, endpoint: Endpoint, request: Request, route: Route) -> None:
@@ -122,6 +122,8 @@ class Exchange:
         for stand_in in (*self._stand_ins(route), None):
             try:
                 await serving.run(request, route)
+                if route.mirror is not None:
+                    self._worker.mirror.offer(endpoint, self._head, request, route, self._account)
                 return
             except ProxyError as error:
                 if stand_in is None or serving.committed or not unserved(error):

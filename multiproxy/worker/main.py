@@ -32,6 +32,7 @@ from multiproxy.worker.endpoints import dialect_of
 from multiproxy.worker.exchange import Exchange
 from multiproxy.worker.gate import Gate
 from multiproxy.worker.local import JSON
+from multiproxy.worker.mirror import Mirror
 from multiproxy.worker.placer import Placer
 from multiproxy.worker.retries import Retries
 from multiproxy.worker.stored import Stored
@@ -97,6 +98,7 @@ class Worker:
             names={position: id for id, position in extra["backends"].items()},
         )
         self.placer.slots = self.backends.slots
+        self.mirror = Mirror(self)
         self.retries = Retries(config.retry, board, index)
         self.retries.budget.resize(*self.backends.slots.values())
         self.context = Context(
@@ -154,9 +156,10 @@ class Worker:
         """Account for an exchange that ended; None for one that nobody wants to read of."""
         self._exchanges.discard(exchange)
         if record is not None:
-            self._record(record)
+            self.record(record)
 
-    def _record(self, record: Finished) -> None:
+    def record(self, record: Finished) -> None:
+        """Tell the supervisor and the log of what ended."""
         self._ring.append(record)
         self._log.write(record, self._names.get(record.backend, ""))
 
@@ -176,7 +179,7 @@ class Worker:
         account = Account(self.live, exchange_id, "")
         account.failed(error)
         account.record.status = status
-        self._record(account.close(None, 0, None, b""))
+        self.record(account.close(None, 0, None, b""))
         return status, fields + b"X-Request-Id: req_%b\r\n" % exchange_id.encode(), body
 
     # -- accepting ----------------------------------------------------------------------------
@@ -252,6 +255,7 @@ class Worker:
                 exchange.tick(now, started)
             except Exception as error:  # a bug in one must not stop the clock of all
                 traceback.print_exception(error, file=sys.stderr)
+        self.mirror.tick(now, started)
         self.placer.tell_line()
         if count % TICKS_PER_SWEEP == 0:
             for connection in list(self._service.connections):
@@ -277,6 +281,9 @@ class Worker:
         for exchange in list(self._exchanges):
             if exchange.request_id[4:] in ids:
                 exchange.cancel()
+        for copy in list(self.mirror.running):
+            if copy.request_id[4:] in ids:
+                copy.stop()
 
     # -- ending -------------------------------------------------------------------------------
 
@@ -287,6 +294,7 @@ class Worker:
             return
         self.draining = self._service.draining = True
         self.row.state = WorkerState.DRAINING
+        self.mirror.stop()
         self._drain_deadline = self._loop.time() + self.config.timeouts.drain
         if self._listener is not None:
             self._loop.remove_reader(self._listener.fileno())

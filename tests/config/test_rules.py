@@ -2,7 +2,7 @@
 
 import pytest
 
-from multiproxy.config import Arm
+from multiproxy.config import Arm, Mirror
 
 A = """\
 backends:
@@ -25,6 +25,16 @@ models:
     assert s.split == (Arm("m", 90), Arm("n", 1))
 
 
+def test_a_mirror_is_a_model_and_a_share_of_the_requests(read):
+    config = read(f"""{A}
+models:
+  m: {{backends: [a], mirror: n}}
+  n: {{backends: [b], mirror: {{model: m, share: 0.1}}}}
+""")
+    m, n = config.models
+    assert (m.mirror, n.mirror) == (Mirror("n", 1.0), Mirror("m", 0.1))
+
+
 @pytest.mark.parametrize(
     ("models", "message", "hint"),
     [
@@ -38,6 +48,10 @@ models:
         ("m: {split: [{model: n}], backends: [a]}\n  n: [b]",
          "a model has backends or is split among other models, not both", ""),
         ("m: {split: [{model: n, weight: 0}]}\n  n: [b]", "no part of the split has a weight", ""),
+        ("m: {mirror: x, backends: [a]}", "model 'x' is not defined", None),
+        ("m: {mirror: {model: m, share: 0.5}}", "a model cannot mirror itself", ""),
+        ("m: {mirror: s}\n  s: {split: [{model: n}]}\n  n: [b]",
+         "a split cannot get the copies: name one of its parts", ""),
         ("m: {tags: [small]}", "no backend has the tag 'small'", ""),
     ],
 )  # fmt: skip

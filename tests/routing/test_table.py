@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from multiproxy.config import Arm, Model
+from multiproxy.config import Arm, Mirror, Model
 from multiproxy.routing import table as table_module
 from multiproxy.routing.affinity import marks_of
 from multiproxy.routing.table import Reported, Route, Table
@@ -156,6 +156,23 @@ SPLIT = (
     Model("qwen", ("a", "b"), fallback=("llama",)),
     Model("llama", ("c",)),
 )
+
+
+def test_the_parts_of_a_split_know_it_and_take_over_its_mirror():
+    mine, its = Mirror("shadow", 0.5), Mirror("shadow")
+    models = (
+        Model("x", split=(Arm("y", 1), Arm("z", 1)), mirror=its),
+        Model("y", ("a",), mirror=mine),
+        Model("z", ("c",)),
+        Model("shadow", ("b",)),
+    )
+    table = Table(models, None, INDICES, {})
+    route = table.resolve("x")
+    assert route is not None
+    assert [(arm.split, arm.mirror) for arm, _ in route.arms] == [("x", mine), ("x", its)]
+    alone = table.resolve("z")
+    assert alone is not None
+    assert (alone.split, alone.mirror) == ("", None)
 
 
 def test_a_split_gives_each_arm_its_share_and_keeps_every_conversation_on_its_arm():

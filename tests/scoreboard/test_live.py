@@ -24,6 +24,7 @@ ROW = Running(
     attempts=2,
     queue_position=3,
     queue_wait_ms=4_500,
+    copy_of="0123456789ab",
 )
 
 

@@ -34,6 +34,15 @@ def test_a_count_below_zero_is_a_bug_and_changes_nothing(load):
     assert load.in_flight(5) == 1
 
 
+def test_mirrored_requests_are_counted_apart_and_go_with_their_worker(load):
+    load.add(0, 5, +1)
+    load.add_copy(0, 5, +2)
+    load.add_copy(1, 5, +1)
+    assert (load.in_flight(5), load.copies(5), load.copies(6)) == (1, 3, 0)
+    load.reset(0)
+    assert (load.in_flight(5), load.copies(5)) == (0, 1)
+
+
 def test_last_opened_leaves_out_the_asking_worker(load):
     load.opened(0, 5, 1_000)
     load.opened(1, 5, 900)

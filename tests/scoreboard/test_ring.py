@@ -39,6 +39,8 @@ RECORD = Finished(
     tries=(Try(3, Choice(3, 0, 4, 2, 3), "backend_disconnected", 10_000, UNKNOWN, 1_800_000_000),),
     broke_at=1026,
     broke_tokens=131_072,
+    split="assistant",
+    copy_of="0123456789ab",
 )
 
 

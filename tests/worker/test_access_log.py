@@ -44,6 +44,7 @@ def test_a_json_line_has_every_number():
     found = orjson.loads(line)
     assert found == {
         "ts": 1_700_000_000.0, "event": "request", "request_id": "req_0123456789ab",
+        "copy_of": None, "split": None,
         "client": "127.0.0.1", "key": "ann", "api": "chat", "dialect": "openai", "stream": True,
         "status": 200, "end": "--", "error": None, "model": "demo", "served_as": "demo",
         "backend": "gpu-a", "attempts": 1, "continued": False,
@@ -59,6 +60,13 @@ def test_a_json_line_tells_where_the_prompt_broke():
     assert (found["broke_at"], found["reread_tokens"]) == ("message 3", 4120)
 
 
+def test_a_line_tells_a_copy_from_its_original_and_a_part_of_a_split():
+    copy = record(copy_of="ba9876543210", split="assistant")
+    found = orjson.loads(written([copy], as_json=True))
+    assert (found["copy_of"], found["split"]) == ("req_ba9876543210", "assistant")
+    assert b"  mirrors req_ba9876543210  " in written([copy], as_json=False)
+
+
 def test_what_never_came_is_null():
     unknown = dict.fromkeys(
         ("queue_ns", "connect_ns", "first_event_ns", "last_event_ns", "prompt_tokens",
@@ -68,8 +76,8 @@ def test_what_never_came_is_null():
                   model_served="", finish_reason="", **unknown)  # fmt: skip
     found = orjson.loads(written([bare], as_json=True, backend=""))
     assert {key for key, value in found.items() if value is None} == {
-        "served_as", "backend", "broke_at", "prompt_tokens", "cached_tokens", "output_tokens",
-        "finish_reason", "queue_s", "connect_s", "ttft_s", "tok_s",
+        "copy_of", "split", "served_as", "backend", "broke_at", "prompt_tokens", "cached_tokens",
+        "output_tokens", "finish_reason", "queue_s", "connect_s", "ttft_s", "tok_s",
     }  # fmt: skip
     assert (found["end"], found["error"]) == ("CR", "model_not_found")
 

@@ -77,6 +77,7 @@ async def test_a_split_keeps_each_conversation_on_its_arm(staff: Staff, path: st
     arms = [record.model_served for record in workplace.records]
     assert arms[::2] == arms[1::2]
     assert set(arms) == {"big", "small"}
+    assert {record.split for record in workplace.records} == {"assistant"}
 
 
 def test_a_backend_gets_no_more_than_its_max_in_flight():
