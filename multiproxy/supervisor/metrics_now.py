@@ -32,6 +32,7 @@ class Now:
         lag_s: float,
         live_streams: int,
         rows_dropped: int,
+        rows_unlisted: int,
         unrecorded: int,
     ) -> None:
         self._backends = backends
@@ -41,6 +42,7 @@ class Now:
         self._lag_s = lag_s
         self._live_streams = live_streams
         self._rows_dropped = rows_dropped
+        self._rows_unlisted = rows_unlisted
         self._unrecorded = unrecorded
 
     def families(self) -> list[Family]:
@@ -112,6 +114,11 @@ class Now:
             "multiproxy_store_rows_dropped_total", "Requests missing from the history."
         )
         dropped.add(self._rows_dropped)
+        unlisted = Counter(
+            "multiproxy_store_rows_unlisted_total",
+            "Requests that the history has in its sums only: their second had too many for rows.",
+        )
+        unlisted.add(self._rows_unlisted)
         unrecorded = Counter(
             "multiproxy_requests_unrecorded_total", "Requests that ended and were not recorded."
         )
@@ -120,4 +127,4 @@ class Now:
         streams.set(self._live_streams)
         build = Gauge("multiproxy_build_info", "Always 1.", ("version", "python"))
         build.set(1, *self._build)
-        return [reloaded, loaded_at, lag, workers, dropped, unrecorded, streams, build]
+        return [reloaded, loaded_at, lag, workers, dropped, unlisted, unrecorded, streams, build]

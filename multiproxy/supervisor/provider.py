@@ -120,6 +120,7 @@ class Provider:
             / 1e9,
             live_streams=live_streams,
             rows_dropped=self._history.dropped if self._history else 0,
+            rows_unlisted=self._history.unlisted if self._history else 0,
             unrecorded=self._stats.lost,
         )
         return self._metrics.exposition(now, openmetrics)

@@ -24,7 +24,7 @@ def now(scene=None, **changes):
     scene = scene or busy()
     facts = {
         "version": "0.1.0", "python": "3.13.0", "lag_s": 0.002, "live_streams": 3,
-        "rows_dropped": 4, "unrecorded": 5,
+        "rows_dropped": 4, "rows_unlisted": 6, "unrecorded": 5,
     }  # fmt: skip
     return Now(scene.backends(), scene.running(), scene.health(), **facts | changes)
 
@@ -158,6 +158,7 @@ def test_the_moment_tells_queues_slots_states_and_the_program():
     assert value(found, "multiproxy_event_loop_lag_seconds") == 0.002
     assert value(found, "multiproxy_live_streams") == 3
     assert value(found, "multiproxy_store_rows_dropped_total") == 4
+    assert value(found, "multiproxy_store_rows_unlisted_total") == 6
     assert value(found, "multiproxy_requests_unrecorded_total") == 5
     assert value(found, "multiproxy_build_info", version="0.1.0", python="3.13.0") == 1
 

@@ -24,6 +24,7 @@ WRITE_S = 1.0  # between two batches
 RETRY_S = 5.0  # after one that failed
 PRUNE_S = 600.0  # after everything old was deleted
 MOST_WAITING = 20_000  # requests that wait for a disk that does not take them
+MOST_PER_SECOND = 250  # requests with a row of their own; the sums have all of them
 READ_LIMIT_S = 5.0
 CLOSE_LIMIT_S = 3.0  # for the last batch at the end of the program
 
@@ -51,22 +52,27 @@ class History:
         keep_s: float,
         recorder: Recorder,
         log: Log,
+        on_loaded: Callable[[Loaded, float], None] = lambda loaded, now: None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
         self.problem = ""  # why nothing is written at the moment
         self.dropped = 0  # requests that will never be written
+        self.unlisted = 0  # requests that only the sums have, because a second had too many
         self.size = 0  # bytes of the file
         self._keep_s = keep_s
         self._recorder = recorder
         self._log = log
+        self._on_loaded = on_loaded
         self._clock = clock
         self._now = now
         self._store = Store(path)
         self._writer = Desk("history-writer")
         self._reader = Desk("history-reader")
         self._waiting: deque[FinishedView] = deque()
+        self._second = 0  # Unix time, in which ``_listed`` requests got a row
+        self._listed = 0
         self._usage: dict[schema.Usage, Counters] = {}  # what is to be added on the disk
         self._is_loaded = False
         self._next_at = clock()
@@ -77,12 +83,23 @@ class History:
     def offer(self, exchanges: Iterable[FinishedView]) -> None:
         """Take over exchanges that have ended, in the order of their ends."""
         for x in exchanges:
-            self._waiting.append(x)
+            if self._is_listed(x):
+                self._waiting.append(x)
+            else:
+                self.unlisted += 1
             place = (int(x.ended_at // HOUR_S) * HOUR_S, *series_of(x), x.key)
             self._usage.setdefault(place, Counters()).add(x)
         while len(self._waiting) > MOST_WAITING:
             self._waiting.popleft()
             self.dropped += 1
+
+    def _is_listed(self, x: FinishedView) -> bool:
+        """What went wrong always is; of the rest as many as a disk should take for ever."""
+        second = int(x.ended_at)
+        if second != self._second:
+            self._second, self._listed = second, 0
+        self._listed += 1
+        return self._listed <= MOST_PER_SECOND or x.outcome.is_failure or x.attempts > 1
 
     def tick(self) -> None:
         """Look after the writer: take what it has, give it what is next."""
@@ -162,6 +179,7 @@ class History:
         if isinstance(result, Loaded):
             self._is_loaded = True
             self._recorder.restore(result.requests, result.sums, result.usage, self._now())
+            self._on_loaded(result, self._now())
             self._next_at = 0.0
         else:
             self.size = result.size

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from dashboard_scene import NOW, finished
 
-from multiproxy.supervisor.dashboard.views import Wanted
+from multiproxy.supervisor.dashboard.views import Outcome, Wanted
 from multiproxy.supervisor.history import history as module
 from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.rollups.recorder import Recorder
@@ -143,6 +143,22 @@ def test_what_waits_for_a_broken_disk_is_bounded_and_the_rest_counted(start, mon
     place.turn(5.0)
     assert place.history.dropped == 2
     assert [x.id for x in place.history._waiting] == ["c", "d", "e"]
+
+
+def test_a_second_has_so_many_rows_and_one_for_each_that_failed(start, monkeypatch):
+    monkeypatch.setattr(module, "MOST_PER_SECOND", 2)
+    place = start()
+    place.turn()
+    place.end("a", "b", "c")
+    place.end("d", outcome=Outcome.BROKEN_STREAM)
+    place.end("e", attempts=2)
+    later = finished("f", NOW + 1)
+    place.history.offer([later])
+    place.turn(1.0)
+    assert place.rows() == ["a", "b", "d", "e", "f"]
+    assert (place.history.unlisted, place.history.dropped) == (1, 0)
+    with closing(sqlite3.connect(place.path)) as database:
+        assert database.execute("SELECT sum(ok + broken_stream) FROM usage").fetchone() == (6,)
 
 
 def test_a_folder_that_vanishes_and_comes_back_gets_everything_again(start, tmp_path):
