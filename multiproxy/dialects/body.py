@@ -1,13 +1,10 @@
-"""A request's body: decompressed within bounds, and parsed to the object it has to be."""
+"""A request's body, decompressed within bounds."""
 
 import zlib
-from typing import Any
 
 import zstandard
 
-from multiproxy.dialects.errors import INVALID_JSON
-from multiproxy.dialects.json_text import loads
-from multiproxy.errors import BodyTooLarge, InvalidJSON, InvalidRequest, UnsupportedEncoding
+from multiproxy.errors import BodyTooLarge, InvalidRequest, UnsupportedEncoding
 
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's sign for "a gzip header and trailer"
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -34,23 +31,6 @@ def decompressed(body: bytes, content_encoding: str, max_size: int) -> bytes:
     for coding in reversed(codings):
         body = _decoded(body, coding, max_size)
     return body
-
-
-def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of a request.
-
-    Raises:
-        InvalidJSON: the body is no JSON text.
-        InvalidRequest: it is JSON, but no object.
-    """
-    try:
-        value = loads(body)
-    except ValueError as error:
-        reason = str(error) if body.strip() else "the body is empty"
-        raise InvalidJSON(f"{INVALID_JSON}{reason}") from error
-    if not isinstance(value, dict):
-        raise InvalidRequest("The request body must be a JSON object.", code="invalid_type")
-    return value
 
 
 def _decoded(body: bytes, coding: str, max_size: int) -> bytes:

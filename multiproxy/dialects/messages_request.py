@@ -1,12 +1,10 @@
 """A Messages request as a Chat request, and what the answer must remember of it."""
 
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Any
 
 from multiproxy.dialects.backend_request import envelope, sampling_extras
 from multiproxy.dialects.conversation import arrange
-from multiproxy.dialects.json_text import loads
 from multiproxy.dialects.messages_content import MessageReader, call_ids
 from multiproxy.dialects.messages_fields import MessagesFields, object_at, wrong_type
 from multiproxy.dialects.messages_system import system_text
@@ -79,7 +77,6 @@ def translate(
         taken_ids=call_ids(messages),
         dropped=(*offered.dropped, *_dropped(body)),
         streams=fields.boolean("stream") or False,
-        affinity=_affinity(body.get("metadata")),
     )
 
 
@@ -220,17 +217,3 @@ def _clear_thinking(messages: Sequence[dict[str, Any]], management: object) -> N
                 counts_as_new = False
                 if kept > keep:
                     del message["reasoning_content"]
-
-
-def _affinity(metadata: object) -> str | None:
-    """The session, as Claude Code names it in a JSON string; else a hash of the user."""
-    user = metadata.get("user_id") if isinstance(metadata, Mapping) else None
-    if not isinstance(user, str) or not user:
-        return None
-    try:
-        session = loads(user.encode())
-    except ValueError:
-        session = None
-    if isinstance(session, Mapping) and isinstance(session.get("session_id"), str):
-        return str(session["session_id"])
-    return sha256(user.encode()).hexdigest()[:32]

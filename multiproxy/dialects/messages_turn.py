@@ -28,4 +28,3 @@ class MessagesTurn:
     taken_ids: frozenset[str] = frozenset()  # of the calls in the history
     dropped: tuple[str, ...] = ()
     streams: bool = False
-    affinity: str | None = None  # what tells this conversation from others

@@ -64,7 +64,8 @@ def understand(body: bytes) -> Request:
         try:
             data = loads(body)
         except ValueError as error:
-            raise InvalidJSON(f"{INVALID_JSON}{error}.") from error
+            reason = str(error) if body.strip() else "the body is empty"
+            raise InvalidJSON(f"{INVALID_JSON}{reason}.") from error
     if not isinstance(data, dict):
         raise InvalidRequest("The request body must be a JSON object.", code="invalid_type")
     for name in _UPSTREAM_FIELDS:

@@ -58,7 +58,6 @@ class ResponsesTurn:
     seals_reasoning: bool  # reasoning also travels in ``encrypted_content``
     one_call_only: bool
     previous_response_id: str | None
-    affinity: str | None
 
 
 def references(body: Mapping[str, Any]) -> References:
@@ -130,7 +129,6 @@ def translate(
         seals_reasoning=_SEAL_REASONING in include,
         one_call_only=fields.boolean("parallel_tool_calls") is False,
         previous_response_id=fields.string("previous_response_id") or None,
-        affinity=fields.string("prompt_cache_key") or None,
     )
 
 

@@ -68,10 +68,6 @@ class ToolMap:
         for index, tool in enumerate(tools):
             self._add(tool, f"tools[{index}]")
 
-    @property
-    def chat_names(self) -> list[str]:
-        return list(self._entries)
-
     def chat_tools(self, only: Sequence[str] | None = None) -> list[Tool]:
         """The Chat tools, or those of them whose Chat name is in ``only``."""
         return [

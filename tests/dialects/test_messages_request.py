@@ -72,14 +72,6 @@ def test_the_window_stop_is_for_new_versions_and_the_beta() -> None:
     assert not knows() and not knows("2023-06-01") and not knows("next")
 
 
-def test_claude_codes_session_is_the_affinity() -> None:
-    user_id = '{"device_id":"d","session_id":"s-1"}'
-    assert turn(metadata={"user_id": user_id}).affinity == "s-1"
-    plain = turn(metadata={"user_id": "someone"}).affinity
-    assert plain is not None and len(plain) == 32 and plain != "someone"
-    assert turn().affinity is None
-
-
 def test_structured_output_becomes_a_response_format() -> None:
     schema = {"type": "object"}
     wanted = {"name": "output", "schema": schema, "strict": True}

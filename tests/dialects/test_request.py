@@ -74,6 +74,9 @@ def test_a_body_is_an_object(body):
         b'{"a":' * 1100 + b"1" + b"}" * 1100,
         b"[" * 100_000,
         b'{"a":"\\ud800",' + b'"b":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"a":NaN,"b":"\\ud83d"}',
+        b'{"a":Infinity,"b":"\\ud83d"}',
+        b'{"a":"b\\ud83d',
     ],
     ids=lambda body: repr(body[:20]),
 )
@@ -81,6 +84,18 @@ def test_what_is_not_json_is_refused(body):
     with pytest.raises(InvalidJSON) as error:
         understand(body)
     assert (error.value.status, error.value.code) == (400, "invalid_json")
+
+
+def test_an_empty_body_is_told_so():
+    with pytest.raises(InvalidJSON, match="the body is empty"):
+        understand(b" \n")
+
+
+def test_large_integers_are_floats_in_both_parsers():
+    number = 123456789012345678901234567890
+    assert understand(b'{"a":%d}' % number).data == {"a": float(number)}
+    assert understand(b'{"a":%d,"b":"\\ud800"}' % number).data["a"] == float(number)
+    assert understand(b'{"a":%d,"b":"\\ud800"}' % (2**63)).data["a"] == 2**63
 
 
 @pytest.mark.parametrize("name", ["api_base", "base_url", "api_key", "extra_headers"])

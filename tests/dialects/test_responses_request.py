@@ -131,11 +131,6 @@ def test_a_host_without_a_store_says_so() -> None:
     assert not translated.stores and translated.echoed["store"] is False
 
 
-def test_the_cache_key_is_the_affinity() -> None:
-    assert turn(prompt_cache_key="thread-1").affinity == "thread-1"
-    assert turn().affinity is None
-
-
 @pytest.mark.parametrize(
     ("effort", "sent"),
     [("minimal", "low"), ("low", "low"), ("medium", "medium"), ("high", "high"),
