@@ -28,10 +28,14 @@ def seed(full: bool) -> int:
 
 
 @pytest.fixture
-def tell(request: pytest.FixtureRequest, seed: int, capfd: pytest.CaptureFixture[str]) -> Tell:
-    """Print a full run's figures, whatever pytest captures."""
+def tell(
+    request: pytest.FixtureRequest, full: bool, seed: int, capfd: pytest.CaptureFixture[str]
+) -> Tell:
+    """Print the figures of a full form and its seed, whatever pytest captures."""
 
     def told(figures: str) -> None:
+        if not full:
+            return
         with capfd.disabled():
             print(f"\n{request.node.name} (seed {seed}): {figures}", file=sys.stderr)
 

@@ -11,6 +11,7 @@ When its standard input closes it ends with all its children.
     {"do": "events"}
 """
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -23,10 +24,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from multiproxy import simulator
-from multiproxy.simulator import Fault, Settings
+from multiproxy.simulator import Fault, Server, Settings
 
-TICK_S = 0.005
+TICK_S = 0.02
 
 
 @dataclass(slots=True)
@@ -63,18 +63,25 @@ class Backend:
 
 def _be_a_backend(settings: Settings, port: int, told: int) -> None:
     """The child: serve until killed."""
-    status = 1
     try:
+        signal.set_wakeup_fd(-1)
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
         os.dup2(null, 1)
-        listener = simulator.server._bind("127.0.0.1", port)
-        listener.listen(simulator.server.BACKLOG)
-        os.write(told, b".")
-        os.close(told)
-        status = simulator.run(settings, sock=listener)
+        os.dup2(null, 2)  # asyncio tells there of every write to a client that left
+        asyncio.run(_serve(settings, port, told))
     finally:
-        os._exit(status)
+        os._exit(1)
+
+
+async def _serve(settings: Settings, port: int, told: int) -> None:
+    # Not uvloop: asyncio hands what is written to the kernel at once, so a backend that dies
+    # behind its n-th event has sent n.
+    server = Server(settings, die=lambda: os._exit(1))
+    await server.listen("127.0.0.1", port)
+    os.write(told, b".")
+    os.close(told)
+    await asyncio.Event().wait()
 
 
 class Injector:
@@ -87,12 +94,20 @@ class Injector:
         self._every_s = 0.0
         self._kill_at = float("inf")
         self._rest = b""
+        self._deaths, told = os.pipe()
+        os.set_blocking(told, False)
+        os.set_blocking(self._deaths, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(told)
 
     def run(self) -> None:
         """Obey until standard input closes."""
         source = sys.stdin.fileno()
         while True:
-            if select.select([source], [], [], TICK_S)[0]:
+            ready = select.select([source, self._deaths], [], [], TICK_S)[0]
+            if self._deaths in ready:
+                os.read(self._deaths, 65536)
+            if source in ready:
                 data = os.read(source, 65536)
                 if not data:
                     return

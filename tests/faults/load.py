@@ -9,6 +9,7 @@ when every request ended, or after ``seconds``. Run it by hand as
 import asyncio
 import json
 import random
+import re
 import socket
 import struct
 import sys
@@ -27,10 +28,12 @@ GARBAGE = (
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 32 + b"\r\n\r\n",
     b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{\"model\":",
+    b'POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"model":',
     b"POST /v1/chat/completions HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 2\r\n\r\n{}",
     b"GET /v1/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n",
 )  # fmt: skip
+
+ERROR = re.compile(rb'data: \{"error":\{|event: error\n|event: response.failed\n')
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Wanted:
     kept: float = 0.5  # share of connections that are used again
     garbage: float = 0.0  # share of clients that speak no HTTP, or wrong one
     pause_s: float = 0.0  # of a client between two requests
+    after_error_s: float = 0.1  # how long to look what follows an error event; SDKs close at once
     key: str = ""
 
 
@@ -77,11 +81,14 @@ class Load:
             return None
         number, self._next = self._next, self._next + 1
         prefix = wanted.prefixes[number % len(wanted.prefixes)]
+        nonce = f"{prefix}.{wanted.seed}-{number}"
+        if chance.random() < wanted.garbage:
+            return Asked(number, f"garbage.{number}", 0, "garbage", False)
         return Asked(
             number,
-            f"{prefix}.{wanted.seed}-{number}",
+            nonce,
             chance.randint(*wanted.tokens),
-            "garbage" if chance.random() < wanted.garbage else chance.choice(wanted.dialects),
+            chance.choice(wanted.dialects),
             chance.random() < wanted.streamed,
             chance.random() < wanted.leaving,
         )
@@ -109,10 +116,12 @@ class Load:
             if asked.leaves:
                 limit = self._chance.random() * self._wanted.leave_s
             try:
-                async with asyncio.timeout(limit):
-                    how = await connection.receive()
+                async with asyncio.timeout(limit) as timeout:
+                    how = await connection.receive(timeout, self._wanted.after_error_s)
             except TimeoutError:
                 how = HAS_LEFT if asked.leaves else TIMED_OUT
+                if connection.tells_error:
+                    how = CLOSED
             raw = connection.take()
         except OSError as error:
             how = f"{RESET}: {error}"
@@ -149,10 +158,11 @@ class Connection:
         self.last_byte_at = time.monotonic()
         self._reader = reader
         self._raw = b""
+        self.tells_error = False
 
-    async def receive(self) -> str:
+    async def receive(self, timeout: asyncio.Timeout, after_error_s: float) -> str:
         """Read to the end of one answer; tell what the connection is then."""
-        framing, self._raw = AnswerReader(), b""
+        framing, self._raw, self.tells_error = AnswerReader(), b"", False
         while framing.place is not Place.DONE:
             try:
                 data = await self._reader.read(65536)
@@ -162,6 +172,9 @@ class Connection:
                 return CLOSED
             self.last_byte_at = time.monotonic()
             self._raw += data
+            if not self.tells_error and ERROR.search(data):
+                self.tells_error = True
+                timeout.reschedule(asyncio.get_running_loop().time() + after_error_s)
             try:
                 framing.feed(data)
             except WireError:

@@ -11,7 +11,9 @@ UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
 
 
 class Teller(ABC):
-    """One answer's story so far."""
+    """One answer's story so far. ``fails_with_done``: ``[DONE]`` ends a failed stream too."""
+
+    fails_with_done = False
 
     def __init__(self) -> None:
         self.text = ""
@@ -91,6 +93,8 @@ class MessagesTeller(Teller):
 class ResponsesTeller(Teller):
     """OpenAI's Responses, whose events are numbered."""
 
+    fails_with_done = True  # Open Responses demands it; its last event says how it ended
+
     def __init__(self) -> None:
         super().__init__()
         self._number = 0
@@ -106,9 +110,8 @@ class ResponsesTeller(Teller):
             self.whole(event["response"])
             if self.text != streamed:
                 raise ValueError("the last event holds another text")
-            self.terminal = True
-        elif name == "response.failed":
-            self.errors += bool(self.error_of(event["response"]))
+        elif name == "response.failed":  # its error event follows
+            self.error_of(event["response"])
         elif name == "error":
             self.errors += bool(event["message"])
 

@@ -89,7 +89,7 @@ def _classify(
 
 def _how_it_ended(asked: Asked, teller: Teller, *, whole: bool, how: str) -> tuple[str, str]:
     if teller.errors:
-        if teller.terminal or teller.errors > 1:
+        if teller.errors > 1 or (teller.terminal and not teller.fails_with_done):
             raise _Wrong(f"{teller.errors} errors, terminal event: {teller.terminal}")
         outcome = Outcome.ERROR_AFTER if teller.text else Outcome.ERROR_BEFORE
         return outcome.value, "error event"
@@ -111,7 +111,7 @@ def _read_events(teller: Teller, body: bytes) -> None:
     for event in events:
         if not event or event.startswith(b":"):
             continue
-        if teller.terminal or teller.errors:
+        if teller.terminal or (teller.errors and event != DONE):
             raise _Wrong(f"an event behind the last: {event[:80]!r}")
         if event == DONE:
             teller.terminal = True
@@ -135,5 +135,7 @@ def _object(data: bytes) -> dict[str, Any]:
 
 
 def _common(right: str, told: str) -> str:
-    length = next((at for at, pair in enumerate(zip(right, told)) if pair[0] != pair[1]), 0)
+    length = next(
+        (at for at, pair in enumerate(zip(right, told, strict=False)) if pair[0] != pair[1]), 0
+    )
     return told[max(0, length - 20) : length] + "|" + told[length : length + 40]
