@@ -50,6 +50,7 @@ def running_view(row: Running, backend: str, now_ns: int) -> views.RunningView:
         tokens_per_s=sum(flow[-LIVE_BARS:]) / (LIVE_BARS * BAR_NS / 1e9) if is_decoding else None,
         flow=flow,
         client=row.client,
+        copy_of=row.copy_of,
     )
 
 
@@ -69,7 +70,7 @@ def outcome_of(record: Finished) -> views.Outcome:
     """The class of an ended exchange; its termination's first letter says who ended it."""
     if record.termination.startswith("-"):
         return views.Outcome.OK if record.status < 400 else views.Outcome.REJECTED
-    if record.error in ("client_gone", "cancelled_by_operator"):
+    if record.error in ("client_gone", "cancelled_by_operator", "mirror_made_way"):
         return views.Outcome.CLIENT_LEFT  # nothing failed: somebody had enough
     if record.termination.startswith("C"):
         return views.Outcome.REJECTED
@@ -118,6 +119,8 @@ def finished_view(
         error=record.error,
         client=record.client,
         user_agent=record.user_agent,
+        split=record.split,
+        copy_of=record.copy_of,
         path=_path(record, name_of),
     )
 

@@ -11,6 +11,7 @@ from multiproxy.supervisor.dashboard.views import (
     RunningView,
 )
 from multiproxy.supervisor.prometheus import OTHER, Counter, Family, Gauge
+from multiproxy.supervisor.rollups.level import counted_as
 
 _STATES = (
     BackendState.UP, BackendState.LOADING, BackendState.SLEEPING, BackendState.DRAINING,
@@ -60,7 +61,7 @@ class Now:
         counts: Count[tuple[str, str]] = Count(dict.fromkeys(sorted(served), 0))
         waiting: Count[str] = Count(dict.fromkeys(sorted(models), 0))
         for x in self._running:
-            model = x.model if x.backend or x.model in models else OTHER
+            model = counted_as(x) if x.backend or x.model in models else OTHER
             if x.phase is Phase.QUEUED:
                 waiting[model] += 1
             elif x.backend:

@@ -122,6 +122,7 @@ def test_a_non_stream_has_no_first_token_for_the_client():
         (502, "BW", "backend_disconnected", Outcome.UPSTREAM_ERROR),
         (504, "BW", "backend_timeout", Outcome.TIMEOUT),
         (503, "PQ", "overloaded", Outcome.NO_BACKEND),
+        (503, "PD", "mirror_made_way", Outcome.CLIENT_LEFT),
         (503, "PQ", "no_backend_available", Outcome.NO_BACKEND),
         (500, "PR", "internal_error", Outcome.UPSTREAM_ERROR),
     ],
@@ -148,6 +149,12 @@ def test_a_running_exchange_in_the_dashboards_words():
     assert (view.output_tokens, view.tokens_per_s) == (99, 55 / 2)
     assert len(view.flow) == 31  # six seconds and the bar that has begun
     assert view.flow[-10:] == (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+
+
+def test_a_copy_and_a_part_of_a_split_are_told_from_the_rest():
+    view = finished_view(replace(FINE, split="assistant", copy_of="ba9876543210"), "gpu-a")
+    assert (view.split, view.copy_of) == ("assistant", "ba9876543210")
+    assert running_view(replace(ROW, copy_of="ba9876543210"), "", NOW).copy_of == "ba9876543210"
 
 
 def test_without_progress_nothing_is_invented():

@@ -1,5 +1,7 @@
 """What each exchange adds, by hand, and that clients cannot make the metrics grow."""
 
+from dataclasses import replace
+
 import pytest
 from dashboard_scene import NOW, attempt, busy, finished
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
@@ -7,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from multiproxy.config import Metrics as Settings
 from multiproxy.supervisor import metrics as module
-from multiproxy.supervisor.dashboard.views import HealthView, Outcome
+from multiproxy.supervisor.dashboard.views import HealthView, Outcome, Phase
 from multiproxy.supervisor.metrics import Metrics
 from multiproxy.supervisor.metrics_now import Now
 
@@ -45,6 +47,28 @@ def told(*exchanges, settings=None, at=None, openmetrics=False):
 
 def value(samples, name, **labels):
     return samples.get((name, frozenset(labels.items())))
+
+
+def test_a_mirrored_request_has_series_of_its_own():
+    copy = finished(model="qwen", copy_of="r_first", prompt_tokens=10, output_tokens=5, key="")
+    found = told(copy)
+    marked = {"backend": "gpu-a", "model": "qwen (mirror)"}
+    assert value(found, "multiproxy_tokens_total", **marked, type="output") == 5
+    assert value(found, "multiproxy_requests_total", **marked, status="ok", api="chat") == 1
+    plain = {"backend": "gpu-a", "model": "qwen"}
+    assert value(found, "multiproxy_requests_total", **plain, status="ok", api="chat") is None
+
+
+def test_a_mirrored_request_that_runs_is_not_counted_as_one_of_its_model():
+    scene = busy()
+    before = told(at=now(scene))
+    scene.running_list = [replace(scene.running_list[0], copy_of="r_first", phase=Phase.DECODING)]
+    x = scene.running_list[0]
+    after = told(at=now(scene))
+    name = "multiproxy_requests_running"
+    assert value(after, name, backend=x.backend, model=f"{x.model} (mirror)") == 1
+    assert value(after, name, backend=x.backend, model=x.model) == 0
+    assert value(before, name, backend=x.backend, model=f"{x.model} (mirror)") is None
 
 
 @pytest.mark.parametrize("openmetrics", [False, True])

@@ -101,7 +101,8 @@ def waterfall(x: FinishedView) -> list[tuple[str, float]]:
 def outcome_words(x: FinishedView) -> tuple[str, str]:
     """Class and words of the status cell."""
     if x.outcome is Outcome.CLIENT_LEFT:
-        return "gone", "Cancelled" if x.error == "cancelled_by_operator" else "Client left"
+        words = {"cancelled_by_operator": "Cancelled", "mirror_made_way": "Made way"}
+        return "gone", words.get(x.error, "Client left")
     if x.outcome is Outcome.OK:
         return ("retried", f"{x.status}, retried") if x.attempts > 1 else ("ok", str(x.status))
     words = {

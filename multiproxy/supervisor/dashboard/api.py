@@ -91,6 +91,11 @@ def model_list(snapshot: Snapshot, look: Look) -> Data:
             }
             for name, where in names.items()
         ],
+        "parts": [
+            {"split": row.split or None, "model": row.model, "is_mirror": not row.split}
+            | {"share": row.share, "summary": _summary(row.summary)}
+            for row in models.parts(snapshot, look)
+        ],
         "asked": asked,
     }
 

@@ -8,6 +8,7 @@ from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.overview import SERVING
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
 from multiproxy.supervisor.dashboard.views import BackendView, Outcome, SummaryView
+from multiproxy.supervisor.rollups.level import MIRRORED
 
 Data = dict[str, object]
 
@@ -21,6 +22,16 @@ class ModelRow:
     contexts: list[int]  # the different sizes, smallest first
     summary: SummaryView
     warning: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """A part of a split, or what a model made of mirrored requests."""
+
+    split: str  # "" for mirrored requests
+    model: str
+    share: float | None  # of the split's requests
+    summary: SummaryView
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,26 @@ def rows(snapshot: Snapshot, look: Look) -> Data:
             )
             for name, where in _by_model(snapshot).items()
         ],
+        "parts": parts(snapshot, look),
     }
+
+
+def parts(snapshot: Snapshot, look: Look) -> list[PartRow]:
+    """The parts of each split in the order of their requests, then the mirrored models."""
+    view = snapshot.window(windows.chosen(look).name)
+    found = []
+    for split, by_model in sorted(view.by_part.items()):
+        total = sum(summary.requests for summary in by_model.values())
+        found += sorted(
+            (PartRow(split, model, s.requests / total if total else None, s)
+             for model, s in by_model.items()),
+            key=lambda row: (-row.summary.requests, row.model),
+        )  # fmt: skip
+    return found + [
+        PartRow("", name.removesuffix(MIRRORED), None, summary)
+        for name, summary in sorted(view.by_model.items())
+        if name.endswith(MIRRORED)
+    ]
 
 
 def asked(snapshot: Snapshot, look: Look) -> Data:

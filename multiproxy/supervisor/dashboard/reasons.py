@@ -15,6 +15,7 @@ CHOICES = {
     "least_busy": "the least busy of {ready} backends{busy}",
     "cached": "it has the beginning of this prompt in its cache{busy}",
     "home": "this conversation is at home there{busy}",
+    "mirrored": "no request ran there, so that a copy disturbs nobody",
     "spilled": "the backend with this prompt in its cache was too busy{busy}",
 }
 # By the code of what a failed attempt ended with.
@@ -27,6 +28,7 @@ FAILURES = {
     "overloaded": "It had no room",
     "model_loading": "It was still loading the model",
     "client_gone": "The client left",
+    "mirror_made_way": "It made way for a request",
 }
 
 
@@ -45,6 +47,8 @@ def story(x: FinishedView) -> list[Step]:
 
 
 def _steps(x: FinishedView) -> Iterator[Step]:
+    if x.copy_of:
+        yield Step("alias", "Mirrored:", "a copy of an answered request; nobody got its answer.")
     if x.requested_model and x.requested_model != x.model and x.model:
         yield Step("alias", x.requested_model, f"was asked for; {x.model} serves that name.")
     for place, attempt in enumerate(x.path):

@@ -102,6 +102,7 @@ class RunningView:
     flow: tuple[int, ...] = ()
     client: str = ""
     user_agent: str = ""
+    copy_of: str = ""  # id of the request that it mirrors; nobody gets its answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,8 @@ class FinishedView:
     error: str = ""
     client: str = ""
     user_agent: str = ""
+    split: str = ""  # the model that was split, of which ``model`` is a part
+    copy_of: str = ""  # id of the request that it mirrors; nobody got its answer
     path: tuple[AttemptView, ...] = ()  # empty when not kept; some in the middle may be left out
 
     @property
@@ -301,9 +304,10 @@ class WindowView:
     window: Window
     span_s: float  # what the sums really cover: whole bins, so a little less
     output: Mapping[str, Sequence[float]]  # tokens/s by backend, a point each ``window.step_s``
-    total: SummaryView
+    total: SummaryView  # without mirrored requests, as is ``heat``
     by_backend: Mapping[str, SummaryView]
     by_model: Mapping[str, SummaryView]
+    by_part: Mapping[str, Mapping[str, SummaryView]]  # of each split, by model
     heat: Sequence[Sequence[int]]  # columns, oldest first, of counts per row of TTFT_BOUNDS
     is_exact: bool
 
@@ -369,9 +373,8 @@ class Provider(Protocol):
         ...
 
     async def stored(self, wanted: Wanted, limit: int) -> list[FinishedView]:
-        """The newest ``limit`` that match, newest first, from the history: it reaches further
-        back than ``finished`` and is some seconds behind it. Empty when it cannot be read."""
-        ...
+        """The newest ``limit`` that match, newest first, from the history: further back than
+        ``finished`` and seconds behind it. Empty when it cannot be read."""
 
     async def stored_one(self, request_id: str) -> FinishedView | None: ...
 

@@ -87,7 +87,7 @@ class History:
                 self._waiting.append(x)
             else:
                 self.unlisted += 1
-            place = (int(x.ended_at // HOUR_S) * HOUR_S, *series_of(x), x.key)
+            place = (int(x.ended_at // HOUR_S) * HOUR_S, *series_of(x)[:2], x.key)
             self._usage.setdefault(place, Counters()).add(x)
         while len(self._waiting) > MOST_WAITING:
             self._waiting.popleft()

@@ -19,7 +19,7 @@ from multiproxy.supervisor.rollups.histogram import LogHistogram
 from multiproxy.supervisor.rollups.level import Series
 from multiproxy.supervisor.rollups.totals import COUNTERS, Counters, Totals
 
-VERSION = 1  # PRAGMA user_version; raise it with every change below this line
+VERSION = 2  # PRAGMA user_version; raise it with every change below this line
 
 Usage: TypeAlias = tuple[int, str, str, str]  # hour (Unix time), model, backend, key
 Row: TypeAlias = tuple[Any, ...]
@@ -30,13 +30,20 @@ SEPARATOR = "\x1f"  # between the texts of `words`
 # through: one text instead of four, in lower case. `path` is the attempts as JSON.
 _TEXT = (
     "id", "outcome", "model", "requested_model", "backend", "key", "api", "termination",
-    "finish_reason", "error", "client", "user_agent",
+    "finish_reason", "error", "client", "user_agent", "split", "copy_of",
 )  # fmt: skip
 FIELDS = tuple(name for name in FinishedView.__dataclass_fields__ if name != "path")
 _fields = attrgetter(*FIELDS)
 COLUMNS = (*FIELDS, "ended", "failed", "words", "path")
 
 _COUNTER_COLUMNS = ", ".join(f"{name} REAL NOT NULL" for name in COUNTERS)
+_SUMS = f"""
+CREATE TABLE sums (
+    step INTEGER NOT NULL, start INTEGER NOT NULL, model TEXT NOT NULL, backend TEXT NOT NULL,
+    split TEXT NOT NULL, {_COUNTER_COLUMNS}, ttft BLOB NOT NULL, speed BLOB NOT NULL,
+    PRIMARY KEY (step, start, model, backend, split)
+) WITHOUT ROWID
+"""
 SCHEMA = f"""
 CREATE TABLE requests (
     {", ".join(f"{n} {'TEXT NOT NULL' if n in _TEXT else 'REAL'}" for n in FIELDS)},
@@ -45,17 +52,34 @@ CREATE TABLE requests (
 CREATE UNIQUE INDEX by_id ON requests (id);
 CREATE INDEX glance ON requests
     (ended, id, model, backend, key, outcome, failed, attempts, words);
-CREATE TABLE sums (
-    step INTEGER NOT NULL, start INTEGER NOT NULL, model TEXT NOT NULL, backend TEXT NOT NULL,
-    {_COUNTER_COLUMNS}, ttft BLOB NOT NULL, speed BLOB NOT NULL,
-    PRIMARY KEY (step, start, model, backend)
-) WITHOUT ROWID;
+{_SUMS};
 CREATE TABLE usage (
     start INTEGER NOT NULL, model TEXT NOT NULL, backend TEXT NOT NULL, key TEXT NOT NULL,
     {_COUNTER_COLUMNS},
     PRIMARY KEY (start, model, backend, key)
 ) WITHOUT ROWID;
 """
+
+
+# What brings a file of an earlier version to the next one.
+_CHANGES = {
+    1: f"""
+ALTER TABLE requests ADD COLUMN split TEXT NOT NULL DEFAULT '';
+ALTER TABLE requests ADD COLUMN copy_of TEXT NOT NULL DEFAULT '';
+ALTER TABLE sums RENAME TO sums_1;
+{_SUMS};
+INSERT INTO sums SELECT step, start, model, backend, '', {", ".join(COUNTERS)}, ttft, speed
+    FROM sums_1;
+DROP TABLE sums_1
+""",
+}
+
+
+def statements(version: int) -> list[str]:
+    """What to run on a file of ``version``, 0 for an empty one, to make it one of VERSION."""
+    if not version:
+        return SCHEMA.split(";")
+    return [each for step in range(version, VERSION) for each in _CHANGES[step].split(";")]
 
 
 def row_of(x: FinishedView) -> Row:

@@ -8,7 +8,7 @@ import fcntl
 import itertools
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,15 +118,18 @@ class Store:
         sums = database.execute("SELECT * FROM sums WHERE start >= ?", (now - SUMS_KEPT_S,))
         return Loaded(
             requests[::-1],
-            [(step, start, (m, b), schema.totals_of(rest)) for step, start, m, b, *rest in sums],
+            [
+                (step, start, (model, backend, split), schema.totals_of(rest))
+                for step, start, model, backend, split, *rest in sums
+            ],
             [row for group in USAGE_GROUPS for row in _usage_by(database, group, now)],
         )
 
     def write(self, batch: Batch) -> None:
         """All of a batch or nothing."""
         with self._transaction() as database:
-            _insert(database, "OR IGNORE", "requests", map(schema.row_of, batch.requests))
-            _insert(database, "OR REPLACE", "sums", batch.sums)
+            database.executemany(_INSERT_REQUEST, map(schema.row_of, batch.requests))
+            database.executemany(_REPLACE_SUM, batch.sums)
             database.executemany(
                 _ADD_USAGE, itertools.starmap(schema.usage_row, batch.usage.items())
             )
@@ -164,10 +167,10 @@ class Store:
             raise HistoryUnusable("it was written by a newer version of MultiProxy")
         if version == schema.VERSION:
             return
-        with self._transaction() as fresh:
-            for statement in schema.SCHEMA.split(";"):
-                fresh.execute(statement)
-            fresh.execute(f"PRAGMA user_version = {schema.VERSION}")
+        with self._transaction() as changed:
+            for statement in schema.statements(version):
+                changed.execute(statement)
+            changed.execute(f"PRAGMA user_version = {schema.VERSION}")
 
     def _open_database(self) -> sqlite3.Connection:
         if self._database is None:
@@ -187,17 +190,12 @@ class Store:
             raise
 
 
-def _insert(
-    database: sqlite3.Connection, conflict: str, table: str, rows: Iterable[schema.Row]
-) -> None:
-    marks = ", ".join("?" * _WIDTHS[table])
-    database.executemany(f"INSERT {conflict} INTO {table} VALUES ({marks})", rows)
-
-
-_WIDTHS = {
-    "requests": len(schema.COLUMNS),
-    "sums": 4 + len(COUNTERS) + 2,
-}
+# By name: a file that was brought up to date has its columns in another order.
+_INSERT_REQUEST = (
+    f"INSERT OR IGNORE INTO requests ({', '.join(schema.COLUMNS)})"
+    f" VALUES ({', '.join('?' * len(schema.COLUMNS))})"
+)
+_REPLACE_SUM = f"INSERT OR REPLACE INTO sums VALUES ({', '.join('?' * (5 + len(COUNTERS) + 2))})"
 _ADD_USAGE = (
     f"INSERT INTO usage VALUES ({', '.join('?' * (4 + len(COUNTERS)))}) ON CONFLICT DO UPDATE SET "
     + ", ".join(f"{name} = {name} + excluded.{name}" for name in COUNTERS)

@@ -4,14 +4,20 @@ from collections.abc import Callable, Iterator
 from math import floor
 from typing import Generic, Protocol, Self, TypeAlias, TypeVar
 
-from multiproxy.supervisor.dashboard.views import FinishedView
+from multiproxy.supervisor.dashboard.views import FinishedView, RunningView
 
-Series: TypeAlias = tuple[str, ...]  # (model, backend), or (model, backend, key)
+Series: TypeAlias = tuple[str, ...]  # (model, backend, split), or one name
 
 # Distinct series in one stretch. Names come from configuration and backends, so there are few;
 # whatever is more than this adds up under one name and the sums stay right.
 MAX_SERIES = 500
 OTHER = "_other"
+MIRRORED = " (mirror)"  # behind the name of a model; no model is called so
+
+
+def counted_as(x: FinishedView | RunningView) -> str:
+    """The model's name in sums, where mirrored requests are added up apart."""
+    return x.model + MIRRORED if x.copy_of else x.model
 
 
 class Sum(Protocol):

@@ -21,7 +21,7 @@ from multiproxy.supervisor.dashboard.views import (
     WindowView,
 )
 from multiproxy.supervisor.rollups import window as windows
-from multiproxy.supervisor.rollups.level import Level, Series
+from multiproxy.supervisor.rollups.level import Level, Series, counted_as
 from multiproxy.supervisor.rollups.totals import Counters, Totals
 from multiproxy.supervisor.rollups.track import Bins, Track
 
@@ -54,7 +54,7 @@ class Recorder:
 
         They are added up first, so that a busy second costs every level one sum per series.
         """
-        sums: dict[tuple[int, str, str, str], Totals] = {}
+        sums: dict[tuple[int, str, str, str, str], Totals] = {}
         for x in ended:
             place = (int(x.ended_at // _FINEST_S) * _FINEST_S, *series_of(x), x.key)
             found = sums.get(place)
@@ -62,19 +62,20 @@ class Recorder:
                 found = sums[place] = Totals()
             found.add(x)
             self.remember(x)
-        for (start, *series, key), found in sums.items():
+        for (start, model, backend, split, key), found in sums.items():
             for level in self.levels.values():
-                level.sum(level.start_of(start), tuple(series)).merge(found)
-            for group, name in zip(USAGE_GROUPS, (*series, key), strict=True):
+                level.sum(level.start_of(start), (model, backend, split)).merge(found)
+            for group, name in zip(USAGE_GROUPS, (model, backend, key), strict=True):
                 usage = self.usage[group]
                 usage.sum(usage.start_of(start), (name,)).merge(found.counters)
 
     def remember(self, x: FinishedView) -> None:
         """Take up a single exchange without its sums: those of the long windows are known."""
         self.finished.append(x)
-        self._ended.add(1, x.ended_at, x.ended_at)
-        if x.outcome.is_failure:
-            self._failed.add(1, x.ended_at, x.ended_at)
+        if not x.copy_of:
+            self._ended.add(1, x.ended_at, x.ended_at)
+            if x.outcome.is_failure:
+                self._failed.add(1, x.ended_at, x.ended_at)
         first = x.started_at + x.ttft_s if x.ttft_s is not None else None
         if x.prompt_tokens is not None and x.outcome is not Outcome.REJECTED:
             processed = max(0, x.prompt_tokens - (x.cached_tokens or 0))
@@ -181,7 +182,7 @@ class Recorder:
         newest = level.start_of(now)
         first = newest - (points - 1) * level.step
         rates: dict[str, list[float]] = {}
-        for start, (_, backend), totals in level.since(first):
+        for start, (_, backend, _), totals in level.since(first):
             if totals.counters.output_tokens and start <= newest:
                 seconds = level.step if start < newest else max(now - newest, level.step / 10)
                 line = rates.setdefault(backend, [0.0] * points)
@@ -189,9 +190,9 @@ class Recorder:
         return rates
 
 
-def series_of(x: FinishedView) -> tuple[str, str]:
-    """(model, backend). A name that was asked for and never served is not a model."""
-    return (x.model if x.backend or x.outcome.is_failure else "", x.backend)
+def series_of(x: FinishedView) -> tuple[str, str, str]:
+    """(model, backend, split). A name that was asked for and never served is not a model."""
+    return (counted_as(x) if x.backend or x.outcome.is_failure else "", x.backend, x.split)
 
 
 def _add_running(bins: Bins, x: RunningView, now: float) -> None:

@@ -47,6 +47,7 @@ def test_a_slow_stream_looks_slow_even_alone():
         ({}, "ok", "200"),
         ({"attempts": 2}, "retried", "200, retried"),
         ({"outcome": Outcome.CLIENT_LEFT}, "gone", "Client left"),
+        ({"outcome": Outcome.CLIENT_LEFT, "error": "mirror_made_way"}, "gone", "Made way"),
         ({"outcome": Outcome.REJECTED, "status": 400}, "gone", "400"),
         ({"outcome": Outcome.UPSTREAM_ERROR, "status": 502}, "failed", "502"),
         ({"outcome": Outcome.TIMEOUT, "status": 504}, "failed", "Timeout"),

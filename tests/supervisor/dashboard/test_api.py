@@ -88,3 +88,15 @@ async def test_models_and_backends_carry_their_sums(serve):
     assert sum(b["summary"]["requests"] for b in backends) > 0
     models = {m["name"]: m for m in (await read(served, "/api/models"))["models"]}
     assert models["gemma-3-27b-it"]["backends"] == ["mac-studio"]
+
+
+async def test_the_parts_of_splits_and_mirrors_carry_their_numbers(serve):
+    scene = busy()
+    scene.finished_list = [
+        *(finished(str(i), model="m", split="s", ttft_s=0.5) for i in range(20)),
+        finished("c", model="n", copy_of="1"),
+    ]
+    part, mirror = (await read(await serve(scene), "/api/models"))["parts"]
+    assert (part["split"], part["model"], part["is_mirror"], part["share"]) == ("s", "m", False, 1)
+    assert (part["summary"]["requests"], part["summary"]["ttft_p95"]) == (20, 0.5)
+    assert (mirror["split"], mirror["model"], mirror["is_mirror"]) == (None, "n", True)

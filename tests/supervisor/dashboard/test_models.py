@@ -37,6 +37,21 @@ def test_a_model_without_a_serving_backend_is_marked():
     assert models.head(data) == {"models": 1, "served": 0}
 
 
+def test_parts_of_a_split_stand_side_by_side_before_what_is_mirrored():
+    done = [
+        *(finished(f"a{i}", model="big", split="assistant") for i in range(3)),
+        finished("b", model="small", split="assistant", outcome=Outcome.TIMEOUT),
+        finished("c", model="small"),
+        finished("d", model="shadow", copy_of="c"),
+    ]
+    rows = models.parts(snapshot(finished_list=done), MODELS)
+    assert [(r.split, r.model, r.share, r.summary.requests, r.summary.failures) for r in rows] == [
+        ("assistant", "big", 0.75, 3, 0),
+        ("assistant", "small", 0.25, 1, 1),
+        ("", "shadow", None, 1, 0),
+    ]
+
+
 def test_names_that_are_not_a_models_own_are_counted_with_what_became_of_them():
     done = [
         finished("1", requested_model="gpt-4o", model="m"),

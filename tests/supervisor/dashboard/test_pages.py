@@ -149,6 +149,20 @@ def test_a_busy_page_shows_the_numbers():
         assert text in html
 
 
+def test_mirrored_requests_and_parts_of_splits_are_marked_on_their_pages():
+    scene = busy()
+    scene.running_list = [running("r_copy", copy_of="r_one")]
+    scene.finished_list = [
+        finished("r_done", model="n", copy_of="r_one"),
+        finished("r_part", model="m", split="assistant"),
+    ]
+    assert render(scene).count(">mirror</span>") == 2
+    found = render(scene, "models")
+    structure(found)
+    assert "Splits and mirrors" in found and "assistant" in found
+    assert "Splits and mirrors" not in render(busy(), "models")
+
+
 def test_an_empty_page_says_what_to_do():
     html = render(Scene())
     assert "No backends yet" in html

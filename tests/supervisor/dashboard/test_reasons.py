@@ -69,6 +69,11 @@ def test_every_reason_of_the_router_has_words():
             assert told(x)[0][1] != f"a was chosen: {name.replace('_', ' ')}."
 
 
+def test_a_copy_says_so_first():
+    [first, _] = told(finished("r", copy_of="r_one", path=(attempt("a", reason="mirrored"),)))
+    assert first == ("alias", "Mirrored: a copy of an answered request; nobody got its answer.")
+
+
 def test_an_unknown_failure_is_told_by_its_code():
     x = finished("r", path=(attempt("a", error="odd_thing"),))
     assert "It failed (odd_thing)" in told(x)[0][1]

@@ -11,6 +11,7 @@ FULL = finished(
     outcome=Outcome.BROKEN_STREAM, prompt_tokens=9, cached_tokens=3, output_tokens=5, ttft_s=0.1,
     tokens_per_s=44.4, queue_s=0.2, prefill_s=0.3, decode_s=0.4, attempts=2, termination="BD",
     finish_reason="stop", error="backend_failed", client="10.0.0.1", user_agent="curl/8",
+    split="assistant", copy_of="r_first",
     path=(
         attempt("a", error="backend_failed", was_retried=True),
         attempt("b", broke_at="tools", reread_tokens=9),
@@ -33,18 +34,18 @@ def test_a_row_knows_its_end_and_whether_it_failed():
 def test_totals_survive_their_row():
     totals = Totals()
     totals.add(FULL)
-    row = schema.sums_row(300, 600, ("m", "b"), totals)
-    assert row[:4] == (300, 600, "m", "b")
-    copy = schema.totals_of(row[4:])
+    row = schema.sums_row(300, 600, ("m", "b", "s"), totals)
+    assert row[:5] == (300, 600, "m", "b", "s")
+    copy = schema.totals_of(row[5:])
     assert copy.counters == totals.counters
     assert list(copy.ttft.values()) == list(totals.ttft.values())
     assert (copy.ttft.count, copy.speed.count) == (1, 1)
 
 
 def test_a_damaged_histogram_is_told():
-    row = schema.sums_row(300, 600, ("m", "b"), Totals())
+    row = schema.sums_row(300, 600, ("m", "b", ""), Totals())
     with pytest.raises(ValueError, match="damaged histogram"):
-        schema.totals_of((*row[4:-1], b"odd"))
+        schema.totals_of((*row[5:-1], b"odd"))
 
 
 def test_counters_are_whole_numbers_but_for_the_time():

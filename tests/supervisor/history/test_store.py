@@ -9,7 +9,7 @@ from dashboard_scene import NOW, finished
 
 from multiproxy.supervisor.history import schema, store
 from multiproxy.supervisor.history.store import Batch, HistoryUnusable, Store
-from multiproxy.supervisor.rollups.totals import Counters, Totals
+from multiproxy.supervisor.rollups.totals import COUNTERS, Counters, Totals
 
 DAY = 86_400
 
@@ -36,14 +36,14 @@ def test_what_is_written_is_loaded_oldest_first(opened):
     start = int(NOW) // 300 * 300
     batch = Batch(
         [finished("b", NOW - 1), finished("a", NOW - 2)],
-        [schema.sums_row(300, start, ("m", "x"), totals_with(7))],
+        [schema.sums_row(300, start, ("m", "x", ""), totals_with(7))],
         {(start, "m", "x", "alice"): Counters(ok=3, output_tokens=99)},
     )
     opened.write(batch)
     loaded = opened.load(NOW)
     assert loaded.requests == [finished("a", NOW - 2), finished("b", NOW - 1)]
     [(step, at, series, totals)] = loaded.sums
-    assert (step, at, series, totals.counters.ok) == (300, start, ("m", "x"), 7)
+    assert (step, at, series, totals.counters.ok) == (300, start, ("m", "x", ""), 7)
     used = Counters(ok=3, output_tokens=99)
     assert loaded.usage == [
         ("model", start, "m", used),
@@ -67,11 +67,41 @@ def test_usage_is_added_to_what_was_there_and_up_by_each_name(opened):
 
 def test_a_batch_may_come_twice_and_sums_are_replaced(opened):
     for requests in (7, 8):
-        rows = [schema.sums_row(300, int(NOW), ("m", "x"), totals_with(requests))]
+        rows = [schema.sums_row(300, int(NOW), ("m", "x", ""), totals_with(requests))]
         opened.write(Batch([finished("a")], rows))
     loaded = opened.load(NOW)
     assert names(loaded.requests) == ["a"]
     assert [totals.counters.ok for _, _, _, totals in loaded.sums] == [8]
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "history.db"
+    plain = schema.row_of(finished("old", NOW - 5))
+    known = [name for name in schema.COLUMNS if name not in ("split", "copy_of")]
+    values = [v for n, v in zip(schema.COLUMNS, plain, strict=True) if n in known]
+    counters = schema.counters_row(totals_with(7).counters)
+    with sqlite3.connect(path) as database:
+        database.execute(f"CREATE TABLE requests ({', '.join(known)})")
+        names_of_sums = ("step", "start", "model", "backend", *COUNTERS, "ttft", "speed")
+        database.execute(f"CREATE TABLE sums ({', '.join(names_of_sums)})")
+        database.execute(f"CREATE TABLE usage (start, model, backend, key, {', '.join(COUNTERS)})")
+        database.execute(f"INSERT INTO requests VALUES ({', '.join('?' * len(known))})", values)
+        row = (300, int(NOW), "m", "x", *counters, b"", b"")
+        database.execute(f"INSERT INTO sums VALUES ({', '.join('?' * len(row))})", row)
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    opened = Store(path)
+    opened.open()
+    part = finished("new", NOW, split="assistant", copy_of="old")
+    sums = [schema.sums_row(300, int(NOW), ("m", "x", "assistant"), totals_with(2))]
+    opened.write(Batch([part], sums))
+    loaded = opened.load(NOW)
+    assert loaded.requests == [finished("old", NOW - 5), part]
+    assert sorted((series, totals.counters.ok) for _, _, series, totals in loaded.sums) == [
+        (("m", "x", ""), 7),
+        (("m", "x", "assistant"), 2),
+    ]
+    opened.close()
 
 
 def test_nothing_of_a_batch_that_fails_is_written(opened):
@@ -108,7 +138,8 @@ def test_sums_and_usage_have_an_age_of_their_own(opened):
     opened.write(
         Batch(
             sums=[
-                schema.sums_row(3600, now - days * DAY, ("m", "x"), Totals()) for days in (1, 10)
+                schema.sums_row(3600, now - days * DAY, ("m", "x", ""), Totals())
+                for days in (1, 10)
             ],
             usage={(now - days * DAY, "m", "x", ""): Counters(ok=1) for days in (1, 30, 100, 500)},
         )

@@ -56,7 +56,7 @@ def test_a_backend_without_output_has_no_line():
 
 def test_a_name_that_was_asked_for_and_never_served_is_not_a_model():
     made_up = finished(model="no-such-model", backend="", outcome=Outcome.REJECTED)
-    assert series_of(made_up) == ("", "")
+    assert series_of(made_up) == ("", "", "")
     assert series_of(finished(backend="", outcome=Outcome.NO_BACKEND))[0] != ""
 
 

@@ -50,6 +50,48 @@ def test_sums_are_split_by_backend_and_by_model():
     assert view.by_backend["b"].failed_share == 0.5
 
 
+@pytest.mark.parametrize("name", ["5m", "7d"])  # from samples, and from histograms
+def test_the_parts_of_a_split_have_their_own_sums_and_first_tokens(name):
+    plain = [finished(f"p{i}", NOW - i, model="big", ttft_s=9.0) for i in range(1, 21)]
+    done = [
+        finished(
+            f"{model}{i}", NOW - i, model=model, split="assistant", ttft_s=ttft,
+            tokens_per_s=100.0, outcome=Outcome.OK if i > 2 else Outcome.TIMEOUT,
+        )
+        for model, ttft in (("big", 0.5), ("small", 0.1))
+        for i in range(1, 21)
+    ]  # fmt: skip
+    view = recorded(plain + done).window(name, [], NOW)
+    assert list(view.by_part) == ["assistant"]
+    big, small = (view.by_part["assistant"][model] for model in ("big", "small"))
+    assert [(each.requests, each.failures, each.streams) for each in (big, small)] == [
+        (20, 2, 20),
+        (20, 2, 20),
+    ]
+    assert [each.ttft_p95 for each in (big, small)] == pytest.approx([0.5, 0.1], rel=0.026)
+    assert small.speed == pytest.approx(100, rel=0.026)
+    assert view.by_model["big"].requests == 40  # what came to it by its own name included
+
+
+@pytest.mark.parametrize("name", ["5m", "7d"])
+def test_mirrored_requests_are_no_requests_of_the_total(name):
+    done = [
+        finished("1", NOW - 1, model="m", ttft_s=0.5),
+        finished("2", NOW - 1, model="n", ttft_s=0.1, output_tokens=7),
+        finished("3", NOW - 1, model="n", copy_of="1", ttft_s=0.3, output_tokens=5,
+                 outcome=Outcome.TIMEOUT),
+    ]  # fmt: skip
+    copy = running(model="n", copy_of="2", backend="b", ttft_s=0.2, started_at=NOW - 3)
+    recorder = recorded(done)
+    view = recorder.window(name, [copy], NOW)
+    assert (view.total.requests, view.total.failures, view.total.streams) == (2, 0, 2)
+    assert sum(map(sum, view.heat)) == 2
+    counts = {name: (s.requests, s.failures) for name, s in view.by_model.items()}
+    assert (counts["n"], counts["n (mirror)"]) == ((1, 0), (1, 1))
+    assert sum(recorder.pulse([], NOW + 1).ended) == 2
+    assert sum(recorder.pulse([], NOW + 1).failed) == 0
+
+
 def test_percentiles_are_exact_while_every_sample_is_kept():
     done = [
         finished(str(i), NOW - i, ttft_s=i / 100, tokens_per_s=i, total_s=5.0)
