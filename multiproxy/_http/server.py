@@ -334,7 +334,7 @@ class ClientConnection(asyncio.Protocol):
     def end_stream(self) -> None:
         """End a stream that is complete. Ends the exchange."""
         self._close_after = self._close_after or not self._chunked
-        if self._chunked:
+        if self._chunked and self._state is not State.CLOSED:  # SDKs leave behind the last event
             self.transport.write(serializer.LAST_CHUNK)
         self._finish()
         if self._service.draining:

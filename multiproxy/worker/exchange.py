@@ -164,7 +164,13 @@ class Exchange:
     # -- called back by the client's connection and the worker's clock -------------------------
 
     def client_gone(self) -> None:
-        """Stop the backend in this very callback, then unwind."""
+        """Stop the backend in this very callback, then unwind.
+
+        A client that has its whole stream leaves as it should: SDKs close behind the last event,
+        and the backend's end follows.
+        """
+        if self._serving is not None and self._serving.has_told_all:
+            return
         self._gone = True
         self.stop()
 

@@ -246,6 +246,12 @@ class Serving:
         """Whether content went to the client: then nothing may start anew."""
         return self._attempt is not None and self._attempt.committed
 
+    @property
+    def has_told_all(self) -> bool:
+        """Whether a stream's last event went to the client; its backend may still have to end."""
+        told = self.translator is not None and self.translator.finished
+        return told and self._reply.downstream.is_open
+
     def abort(self) -> None:
         """Stop the backend, in this very callback."""
         if self._attempt is not None:

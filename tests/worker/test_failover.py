@@ -15,6 +15,7 @@ from multiproxy.simulator.settings import Script
 
 HI = [{"role": "user", "content": "@script s"}]
 QUESTIONS = {
+    "/v1/chat/completions": {"messages": HI},
     "/v1/messages": {"messages": HI, "max_tokens": 4},
     "/v1/responses": {"input": "@script s"},
 }
@@ -89,6 +90,19 @@ async def test_what_a_sign_of_life_began_goes_on_at_the_second_backend(pair, pat
     assert answer.complete and [record.attempts for record in workplace.records] == [2]
     CHECKS[path](answer.body)
     assert b"good" in answer.body and b"wrong" not in answer.body
+
+
+async def test_a_client_that_leaves_behind_the_last_event_has_had_its_answer(pair):
+    """SDKs close on [DONE]; a busy backend ends its answer a little later."""
+    workplace = await pair([*GOOD, PAUSE_S], GOOD)
+    client = workplace.client()
+    client.send(question("/v1/chat/completions"), "/v1/chat/completions")
+    await workplace.until(lambda: DONE in client.transport.written)
+    client.leave()
+    await workplace.settled()
+    assert workplace.endings == [(200, "--")]
+    assert workplace.records[0].finish_reason == "stop"
+    assert workplace.in_flight == [0, 1]
 
 
 @pytest.mark.parametrize("path", CHECKS)
