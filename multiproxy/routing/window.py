@@ -78,3 +78,9 @@ def too_small(tokens: int, windows: Mapping[int, int]) -> frozenset[int]:
     llama-server refuses a prompt that leaves no room for one token of an answer.
     """
     return frozenset(backend for backend, window in windows.items() if tokens >= window)
+
+
+def larger(windows: Mapping[int, int], backend: int, tokens: int | None) -> frozenset[int]:
+    """Return who may take a prompt that ``backend`` refused, of ``tokens`` if it told them."""
+    least = max(windows.get(backend, 0), tokens or 0)
+    return frozenset(each for each, window in windows.items() if window > least and each != backend)

@@ -17,7 +17,7 @@ from multiproxy.errors import ContextExceeded
 from multiproxy.routing.affinity import Mark, marks_of
 from multiproxy.routing.recall import ANYBODY, DEEPEST, Wish
 from multiproxy.routing.table import Route
-from multiproxy.routing.window import Prompt, Verdict, judge, surely_fits, too_small
+from multiproxy.routing.window import Prompt, Verdict, judge, larger, surely_fits, too_small
 from multiproxy.worker import counting
 from multiproxy.worker.endpoints import Endpoint, Kind, Speech
 
@@ -78,6 +78,12 @@ async def fit(
         fits = tuple(index for index in route.candidates if index not in small)
         route = replace(route, candidates=fits)
     return route, wish
+
+
+def after_refusal(worker: "Worker", route: Route, backend: int, error: ContextExceeded) -> Route:
+    """Return the route to the backends whose window is larger than that of one that refused."""
+    fits = larger(worker.backends.windows(route), backend, error.n_prompt_tokens)
+    return replace(route, candidates=tuple(each for each in route.candidates if each in fits))
 
 
 def _salted(marks: list[Mark], model: str) -> list[Mark]:

@@ -9,7 +9,15 @@ import time
 
 from multiproxy.config import Retry
 from multiproxy.dialects.request import Request
-from multiproxy.errors import BackendBusy, BackendDied, BackendError, BackendLoading, Poisoned
+from multiproxy.errors import (
+    BackendBusy,
+    BackendDied,
+    BackendError,
+    BackendLoading,
+    ContextExceeded,
+    Poisoned,
+    ProxyError,
+)
 from multiproxy.routing.poison import Death, Suspicion, confirmed, hash_of, quarantined
 from multiproxy.routing.retry_budget import RetryBudget
 from multiproxy.scoreboard import BackendState, Scoreboard
@@ -109,7 +117,7 @@ class Tries:
 
     def __init__(self, retries: Retries, request: Request, attempts: int) -> None:
         self.tried: set[int] = set()
-        self.failure: BackendError | None = None  # of the last one
+        self.failure: ProxyError | None = None  # of the last one
         self.pause_s = 0.0  # before the next one
         self._retries = retries
         self._request = request
@@ -130,6 +138,13 @@ class Tries:
             self._retries.suspect(error, self._request, backend)
         self.pause_s = self._retries.pause_s(error, sent=was_sent)
         return self._retries.again(error, self._request, sent=was_sent, deaths=self._deaths)
+
+    def refused(self, error: ContextExceeded, backend: int) -> bool:
+        """Note that a prompt is too long for a backend; tells whether a larger one may be asked."""
+        self.tried.add(backend)
+        self.failure = error
+        self.pause_s = 0.0  # nothing was worked on
+        return self._retries.may_resend(self._request)
 
 
 def is_repeatable(request: Request) -> bool:

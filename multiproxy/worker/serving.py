@@ -18,7 +18,7 @@ from multiproxy.dialects.passthrough import Passthrough
 from multiproxy.dialects.request import Request
 from multiproxy.dialects.splice import Splice
 from multiproxy.dialects.translator import EventTranslator, Translator
-from multiproxy.errors import BackendError, NoBackend, ProxyError
+from multiproxy.errors import BackendError, ContextExceeded, NoBackend, ProxyError
 from multiproxy.routing.recall import Wish
 from multiproxy.routing.table import Route
 from multiproxy.scoreboard import Phase
@@ -124,7 +124,9 @@ class Serving:
                 await self._answer_from(work, route, lease)
                 return
             except ProxyError as error:
-                if not self._may_go_on(error, tries, lease):
+                if isinstance(error, ContextExceeded):
+                    route = fitting.after_refusal(self._worker, route, lease.backend, error)
+                if not self._may_go_on(error, tries, lease) or not route.candidates:
                     raise
                 failed_in = self._account.live.phase
                 self._account.retried(error)
@@ -150,6 +152,9 @@ class Serving:
             self.translator = job.translator(self.translator)
         if job.amend(error):
             return True
+        if isinstance(error, ContextExceeded):
+            self._worker.placer.wishes.failed(lease)
+            return tries.refused(error, lease.backend)
         if not isinstance(error, BackendError) or not error.retryable:
             return False
         self._worker.placer.trusted.failed(lease.backend, error)

@@ -10,6 +10,7 @@ from multiproxy.routing.window import (
     Prompt,
     Verdict,
     judge,
+    larger,
     surely_fits,
     too_small,
 )
@@ -66,3 +67,11 @@ def test_a_prompt_that_was_counted_whole_is_never_guessed():
 def test_a_window_has_room_for_one_token_of_the_answer():
     assert too_small(WINDOW - 1, {0: WINDOW}) == frozenset()
     assert too_small(WINDOW, {0: WINDOW, 1: WINDOW + 1}) == {0}
+
+
+def test_who_refused_is_followed_by_larger_windows_only():
+    windows = {0: 4096, 1: 4096, 2: 8192, 3: 65536}
+    assert larger(windows, 0, None) == {2, 3}
+    assert larger(windows, 0, 8192) == {3}  # one token of an answer needs room
+    assert larger(windows, 3, 70_000) == frozenset()
+    assert larger({1: 8192}, 0, 5000) == {1}  # its own was not known

@@ -1,11 +1,14 @@
 """Prompts before a context window: refused without a slot, in the client's own words."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from worker.conftest import Staff
 from worker.workplace import Workplace, row
 
+from multiproxy.config import Retry
 from multiproxy.routing.table import Route
-from multiproxy.simulator import Fault
+from multiproxy.simulator import Fault, Settings, start
 
 COUNT = "POST /v1/chat/completions/input_tokens"
 WINDOW = 2048
@@ -111,3 +114,51 @@ async def test_unknown_windows_refuse_nothing(staff: Staff):
     workplace, _ = await staff()
     assert workplace.worker.backends.windows(Route("demo", (0,))) == {}
     assert (await workplace.client().ask(asked(PATHS[0], "word " * 4000))).status == 200
+
+
+Pair = tuple[int, int]
+
+
+@pytest.fixture
+async def small_and_large() -> AsyncIterator[Pair]:
+    """The ports of a backend whose window is smaller than anybody knows, and of a large one."""
+    speed = {"tokens_per_second": 0, "prompt_tokens_per_second": 0}
+    servers = [await start(Settings(context_size=size, **speed)) for size in (WINDOW, 65536)]
+    yield servers[0].port, servers[1].port
+    for server in servers:
+        await server.close()
+
+
+def workplace_of(ports: Pair, *windows: int, **config: object) -> Workplace:
+    """The small one comes first: the large one is busier."""
+    workplace = Workplace(*ports, config=config)
+    narrow(workplace, *windows)
+    workplace.board.load.add(7, 1, +3)
+    return workplace
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_larger_backend_answers_what_one_refused(small_and_large: Pair, stream: bool):
+    workplace = workplace_of(small_and_large, 32768, 65536)
+    answer = await workplace.client().ask(asked(PATHS[0], "word " * 4000, stream=stream))
+    assert answer.status == 200
+    (record,) = workplace.records
+    assert [(each.backend, each.error) for each in record.tries] == [(0, "context_length_exceeded")]
+    assert (record.backend, record.attempts, record.termination) == (1, 2, "--")
+    assert workplace.board.load.failures(0) == (0, 0)  # it is not ill
+    workplace.close()
+
+
+async def test_a_refusal_stands_where_no_window_is_larger(small_and_large: Pair):
+    workplace = workplace_of(small_and_large, 32768, 32768)
+    answer = await workplace.client().ask(asked(PATHS[0], "word " * 4000))
+    assert (answer.status, answer.error) == (400, "context_length_exceeded")
+    assert [record.attempts for record in workplace.records] == [1]
+    workplace.close()
+
+
+async def test_a_refusal_stands_where_nothing_may_be_sent_twice(small_and_large: Pair):
+    workplace = workplace_of(small_and_large, 32768, 65536, retry=Retry(mode="off"))
+    answer = await workplace.client().ask(asked(PATHS[0], "word " * 4000))
+    assert (answer.status, answer.error) == (400, "context_length_exceeded")
+    workplace.close()

@@ -28,6 +28,7 @@ FAILURES = {
     "overloaded": "It had no room",
     "model_loading": "It was still loading the model",
     "client_gone": "The client left",
+    "context_length_exceeded": "The prompt was too long for its context window",
     "mirror_made_way": "It made way for a request",
 }
 
