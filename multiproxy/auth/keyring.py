@@ -6,7 +6,7 @@ tells nothing about the key, and two keys with the same beginning have nothing i
 
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from multiproxy.auth.principal import Principal
 from multiproxy.config import Key, digest
@@ -29,6 +29,9 @@ class Keyring:
 
     def __len__(self) -> int:
         return len(self._principals)
+
+    def __iter__(self) -> Iterator[Principal]:
+        return iter(self._principals.values())
 
     def find(self, authorization: bytes | None, x_api_key: bytes | None) -> Principal:
         """Return whose key a request carries, in either of the two fields that clients use.

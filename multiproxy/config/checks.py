@@ -7,6 +7,7 @@ file writes them, ``${VAR}`` and all, never of what a variable stands for.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 
 from multiproxy.config.access import MAX_KEYS, exposures
 from multiproxy.config.model import MAX_BACKENDS, Address, Backend, Config, Url
@@ -56,6 +57,9 @@ def check(config: Config, report: Report) -> None:
     if "*" in config.cors_origins and len(config.cors_origins) > 1:
         at = ("cors_origins", config.cors_origins.index("*"))
         report.blame(at, "'*' already allows every origin", "remove it, or all the others")
+    if config.limits.store and find_spec("redis") is None:
+        hint = "pip install redis, beside MultiProxy"
+        report.blame(("limits", "store"), "this needs the Python package 'redis'", hint)
 
 
 def _check_listeners(config: Config, report: Report) -> None:

@@ -43,6 +43,13 @@ HOST_NAME = Grammar(
     "a lower-case host name or an address without a port (IPv6 in brackets)",
 )
 # What browsers send: lower case, no path, no slash at the end.
+STORE = Grammar(
+    re.compile(
+        r"rediss?://(?:[^@/?# ]*@)?(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])"
+        r"(?::[0-9]{1,5})?(?:/[0-9]{0,5})?"
+    ),
+    "redis://[user:password@]host[:port][/db], or rediss:// with TLS",
+)
 ORIGIN = Grammar(
     re.compile(r"\*|https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"),
     "an origin: http(s)://host or http(s)://host:port, lower case, without a path",
@@ -383,6 +390,16 @@ class Config:
     )
     workers: int | None = setting(
         None,
+    store: str | None = field(
+        default=None,
+        repr=False,
+        metadata=about(
+            "where replicas add up what a key used in a minute and in a day; none = each counts "
+            "for itself",
+            grammar=STORE,
+            secret=True,
+        ),
+    )
         "worker processes; auto = min(4, cores - 1), at least 1",
         least=1,
         most=MAX_WORKERS,

@@ -12,6 +12,7 @@ _RUNNING = 0  # the first: see reset
 _REQUESTS = 1  # and 2: even and odd minutes
 _TOKENS = 3  # and 4
 _DAY = 5
+_EARLIER = 6  # of the day, before this program began; one cell, the supervisor's
 _COUNT_BITS = 40
 _MOST = (1 << _COUNT_BITS) - 1
 
@@ -46,7 +47,7 @@ class KeyUsage:
 
     def tokens_of_day(self, key: int, day: int) -> int:
         """Tokens of a key in one day; only the newest is known."""
-        return self._sum(key, _DAY, day)
+        return self._sum(key, _DAY, day) + self._sum(key, _EARLIER, day)
 
     def count_request(self, worker: int, key: int, minute: int) -> None:
         """Count one request."""
@@ -56,6 +57,10 @@ class KeyUsage:
         """Count what an answer that ended has used."""
         self._count(worker, key, _TOKENS + minute % 2, minute, tokens)
         self._count(worker, key, _DAY, day, tokens)
+
+    def restore_day(self, key: int, day: int, tokens: int) -> None:
+        """Note what was used in a day before there was this memory. For the supervisor."""
+        self._count(0, key, _EARLIER, day, tokens)
 
     def reset(self, worker: int) -> None:
         """Forget what a dead worker ran. For the supervisor, once its pid was reaped."""

@@ -27,7 +27,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MAGIC = b"MultiPrx"
-VERSION = 6  # raise it with every change below this line
+VERSION = 9  # raise it with every change below this line
 
 WORKERS = 64  # rows, not processes: a draining generation keeps its rows until it has ended
 BACKENDS = 256
@@ -40,7 +40,7 @@ NO_CONNECTIONS = 0xFFFF_FFFF  # the balance cell of a row that accepts nothing
 LIVE_ROWS = 2048  # running exchanges that one worker can show; more still run, unseen
 RING_RECORDS = 4096  # finished exchanges per worker: 13 s at 300 requests/s
 KEYS = 1024  # clients' keys
-KEY_COUNTS = 6  # u64 of each worker for each key: see keys.py
+KEY_COUNTS = 7  # u64 of each worker for each key: see keys.py
 DEATHS_KEPT = 31  # of each worker: see deaths.py
 FACTS_SIZE = 32 * 1024  # bytes of JSON per backend: a router with some 150 models
 
@@ -100,7 +100,8 @@ RING = _after(LIVE, "ring", "worker i", WORKERS, LINE + RING_RECORDS * RECORD_SI
 
 # key: what each key has used, [key][count][worker]. Workers share lines here, and nowhere else:
 # every request reads the cells of all workers, and that is cheap only where they are neighbours.
-KEY = _after(RING, "key", "worker i" + _DEAD, KEYS, KEY_COUNTS * WORKERS * 8)
+_KEY_WRITERS = "worker i" + _DEAD + "; of the last count: the supervisor"
+KEY = _after(RING, "key", _KEY_WRITERS, KEYS, KEY_COUNTS * WORKERS * 8)
 # memory: where prompts went; 131,072 traces, and the one section without a single writer
 MEMORY_WAYS = 8  # backends that may be told of one prefix
 MEMORY = _after(KEY, "memory", "any worker: see memory.py", 16384, 16 * MEMORY_WAYS)

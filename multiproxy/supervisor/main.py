@@ -29,6 +29,7 @@ from multiproxy.supervisor.ending import Ending, Mood
 from multiproxy.supervisor.health import Vitals
 from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.key_rows import KeyRows
+from multiproxy.supervisor.limit_watch import LimitWatch
 from multiproxy.supervisor.log import Level, Log, is_terminal
 from multiproxy.supervisor.metrics import Metrics
 from multiproxy.supervisor.operator import Operator
@@ -104,8 +105,10 @@ class Supervisor:
         self._folder = PrivateFolder()
         self._rollout = Rollout(
             self._workers,
+        key_rows = KeyRows(self._board.keys)
+        self._limits = LimitWatch(config, self._board.keys, key_rows, log)
             self._rows,
-            KeyRows(self._board.keys),
+            key_rows,
             self._simulated,
             self._watch,
             log,
@@ -115,7 +118,7 @@ class Supervisor:
         self._stats = Stats(self._board, self._rows.name_of)
         self._metrics = Metrics(config.metrics)
         self._history = (
-            History(history, config.history.keep, self._stats.recorder, log)
+            History(history, config.history.keep, self._stats.recorder, log, self._limits.restore)
             if history is not None and config.history is not None
             else None
         )
@@ -194,6 +197,8 @@ class Supervisor:
             self._watch.tick()
             now = time.monotonic()
             self._reloads.tick(now)
+            if self._rollout.current is not None:
+                self._limits.follow(self._rollout.current.config)
             if now >= self._collect_at:
                 self._collect_at = now + COLLECT_S
                 self._remember(self._stats.collect())
@@ -293,6 +298,7 @@ class Supervisor:
         if self._history is not None:
             self._history.close()
         self._api.close()
+        await self._limits.close()
         self._lifeline.close()
         self._board.close()
         self._folder.remove()

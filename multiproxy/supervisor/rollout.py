@@ -80,6 +80,7 @@ class Rollout:
             }
             told = replace(config, dashboard=None)  # its password is not for workers
             generation = self._workers.start(
+                "replica_of": self._keys.replica_of,
                 number, worker_count, encode(told, extra), config.timeouts.drain
             )
         except BaseException:

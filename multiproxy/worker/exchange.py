@@ -53,6 +53,8 @@ class Exchange:
             self._reply.endpoint = endpoint = endpoints.find(self._head)
             self._worker.guard.check_browser(self._head)
             self._visit = self._worker.gate.admit(endpoint, self._head)
+            if self._visit.is_asked:
+                await self._worker.gate.ask(self._visit.principal)
             self._account.admitted(self._visit.principal.name)
             body = await self._read_body(endpoint)
             if endpoint.is_local:

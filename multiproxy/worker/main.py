@@ -30,7 +30,8 @@ from multiproxy.worker.backends import Backends, parse_urls
 from multiproxy.worker.certificate import Certificate
 from multiproxy.worker.endpoints import dialect_of
 from multiproxy.worker.exchange import Exchange
-from multiproxy.worker.gate import Gate
+from multiproxy.worker.gate import Gate, Shared
+from multiproxy.worker.limit_store import LimitStore
 from multiproxy.worker.local import JSON
 from multiproxy.worker.mirror import Mirror
 from multiproxy.worker.placer import Placer
@@ -85,7 +86,9 @@ class Worker:
             max_value=config.limits.value,
             max_fields=config.limits.fields,
         )
-        self.gate = Gate(config.keys, extra.get("keys", {}), board.keys, index)
+        self.limit_store = LimitStore(config.limits.store) if config.limits.store else None
+        shared = Shared(self.limit_store, extra["replica_of"]) if self.limit_store else None
+        self.gate = Gate(config.keys, extra.get("keys", {}), board.keys, index, shared)
         self.backends = Backends(
             config, board, index, extra["backends"], parse_urls(extra.get("urls", {}))
         )
@@ -326,6 +329,8 @@ class Worker:
 
 def run(
     index: int, listener_fd: int, scoreboard_fd: int, snapshot_fd: int, lifeline_fd: int
+        if self.limit_store is not None:
+            await self.limit_store.close()
 ) -> int:
     """Be worker ``index`` until drained; returns the exit code."""
     return _run_loop(_main(index, listener_fd, scoreboard_fd, snapshot_fd, lifeline_fd))
@@ -363,6 +368,8 @@ async def _main(
     await worker.wait_ended()
     return 0
 
+    if worker.limit_store is not None:
+        await worker.limit_store.start()
 
 def _lifeline(fd: int, worker: Worker) -> None:
     """The supervisor is gone: finish what runs, and do not stay behind."""

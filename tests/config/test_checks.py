@@ -197,3 +197,31 @@ def test_model_names_of_every_hub_are_taken(read_more, name):
 @pytest.mark.parametrize("name", ["", "-a", "a" * 201, "a b", "ä", "a*", "a\\n"])
 def test_other_model_names_are_refused(only_more, name):
     assert only_more(f'models: {{"{name}": []}}').path.startswith("models.")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://redis.lan", "redis://redis.lan:6379/2", "rediss://ann:p%40ss@redis.lan:6380/0",
+        "redis://:word@[::1]:6379",
+    ],
+)  # fmt: skip
+def test_a_limit_store_is_a_redis(read_more, url):
+    config = read_more(f'limits: {{store: "{url}"}}')
+    assert config.limits.store == url
+    assert "redis.lan" not in repr(config)
+
+
+@pytest.mark.parametrize("url", ["redis.lan:6379", "http://redis.lan", "redis://a b", "redis:///1"])
+def test_a_limit_store_is_nothing_else(only_more, url):
+    problem = only_more(f'limits: {{store: "{url}"}}')
+    assert problem.message.startswith("store must be redis://[user:password@]host")
+
+
+def test_a_limit_store_needs_its_package(only_more, monkeypatch):
+    monkeypatch.setattr("multiproxy.config.checks.find_spec", lambda name: None)
+    problem = only_more("limits: {store: redis://redis.lan}")
+    assert (problem.path, problem.message) == (
+        "limits.store",
+        "this needs the Python package 'redis'",
+    )
