@@ -6,7 +6,7 @@ what a small model's answers have (about 275 bytes per event).
 
 import hashlib
 
-from plan import Plan
+from plan import Digest, Plan
 
 MODEL = "perf"
 SLOTS = 4096  # as many streams as a run may want: the backend is never what is measured
@@ -66,12 +66,31 @@ def small_body(plan: Plan) -> bytes:
     return (start + digest + filler + end).encode()
 
 
+def chat_body(plan: Plan, start_us: int) -> bytes:
+    """A whole chat answer: the text that a stream of the plan would have."""
+    digest = Digest(plan.ballast)
+    words = [plan.token(seq, start_us + seq * plan.period_us) for seq in range(plan.events)]
+    for word in words:
+        digest.add(word)
+    content = "".join(words) + plan.seal(digest.told())
+    choice = (
+        f'{{"finish_reason":"stop","index":0,"message":{{"role":"assistant",'
+        f'"content":"{content}"}}}}'
+    )
+    usage = f'"prompt_tokens":8,"completion_tokens":{plan.events},"total_tokens":{8 + plan.events}'
+    return (
+        f'{{"choices":[{choice}],"created":1795396732,"model":"{MODEL}",'
+        f'"system_fingerprint":"b0-unknown","object":"chat.completion","usage":{{{usage}}},'
+        f'"id":"chatcmpl-{plan.run:0>16.16}{plan.request:016}"}}'
+    ).encode()
+
+
 class StreamText:
     """The chunks of one streamed chat answer, one event in each."""
 
     def __init__(self, plan: Plan, created: int) -> None:
         self._plan = plan
-        self._sum = hashlib.sha256()
+        self._digest = Digest(plan.ballast)
         self._tail = (
             f'"created":{created},"id":"chatcmpl-{plan.run:0>16.16}{plan.request:016}",'
             f'"model":"{MODEL}","system_fingerprint":"b0-unknown",'
@@ -81,7 +100,7 @@ class StreamText:
     def token(self, seq: int, due_us: int) -> bytes:
         """Token ``seq``; the first one comes with the role event in the same chunk."""
         text = self._plan.token(seq, due_us)
-        self._sum.update(text.encode())
+        self._digest.add(text)
         event = self._event(text)
         if seq == 0:
             role = '"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}'
@@ -90,7 +109,7 @@ class StreamText:
 
     def seal(self) -> bytes:
         """The event with the hash of all tokens so far."""
-        return _chunk(self._event(self._plan.seal(self._sum.hexdigest())))
+        return _chunk(self._event(self._plan.seal(self._digest.told())))
 
     def finish(self, seconds: float) -> bytes:
         """The event with ``finish_reason`` and timings."""

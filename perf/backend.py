@@ -1,9 +1,9 @@
 """A paced llama-server look-alike that costs next to nothing, so that it is not what is measured.
 
 Run as a process of its own: ``python perf/backend.py --port 18100``. It answers chat (streamed
-by the plan in the prompt, at the plan's rate whether or not the reader keeps up), small
-embeddings, and the questions a proxy's probes ask. It reads no other request body, and only
-bodies with a Content-Length.
+by the plan in the prompt, at the plan's rate whether or not the reader keeps up, or whole when
+the last token was due), small embeddings, and the questions a proxy's probes ask. It reads no
+other request body, and only bodies with a Content-Length.
 """
 
 import argparse
@@ -20,9 +20,11 @@ import uvloop
 import answers
 from plan import Plan, find_plan
 
+_STREAM = re.compile(rb'"stream":\s*true')
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 _USES = 100  # requests per connection, as promised in Keep-Alive
 _TICK_S = 0.001
+_LONGEST_PHASE_US = 100_000
 
 _READS: dict[bytes, bytes] = {
     b"/health": answers.HEALTH,
@@ -112,8 +114,12 @@ class Connection(asyncio.Protocol):
             self._finish(answers.json_answer(_READS[path], closes))
         elif plan is None:
             self._finish(answers.json_answer(answers.NOT_FOUND, closes, b"404 Not Found"))
-        elif plan.events:
+        elif plan.events and _STREAM.search(body):
             _Stream(plan, self._pacer, self._phase, closes, self)
+        elif plan.events:
+            answer = answers.json_answer(answers.chat_body(plan, _now_us()), closes)
+            wait_ms = (plan.events - 1) * plan.period_us // 1000
+            self._pacer.at(self._pacer.now() + wait_ms, lambda: self._finish(answer))
         else:
             self._finish(answers.json_answer(answers.small_body(plan), closes))
 
@@ -151,9 +157,8 @@ class _Stream:
         self._pacer = pacer
         self._connection = connection
         self._text = answers.StreamText(plan, int(time.time()))
-        self._period_us = 1_000_000 // plan.rate
-        self._start_us = self._due_us = time.monotonic_ns() // 1000
-        self._phase_us = phase * 1000 % self._period_us
+        self._start_us = self._due_us = _now_us()
+        self._phase_us = phase * 1000 % min(plan.period_us, _LONGEST_PHASE_US)
         self._seq = 0
         self._end: list[bytes] = []
         connection.write(answers.stream_head(closes))
@@ -164,10 +169,10 @@ class _Stream:
             return
         self._seq += 1
         if self._seq < self._plan.events:
-            self._due_us = self._start_us + self._phase_us + self._seq * self._period_us
+            self._due_us = self._start_us + self._phase_us + self._seq * self._plan.period_us
             self._pacer.at(math.ceil(self._due_us / 1000), self._step)
             return
-        seconds = self._plan.events / self._plan.rate
+        seconds = self._plan.events * self._plan.period_us / 1e6
         self._end = [
             self._text.seal(),
             self._text.finish(seconds),
@@ -183,6 +188,10 @@ class _Stream:
             self._pacer.at(0, self._step_of_end)  # a write of its own, as llama-server does
         else:
             self._connection.end_answer()
+
+
+def _now_us() -> int:
+    return time.monotonic_ns() // 1000
 
 
 async def serve(host: str, port: int) -> None:

@@ -1,17 +1,23 @@
 """The proxies of a run: how each is configured, started and stopped, alone on its core."""
 
-import contextlib
 import http.client
+import os
+import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import answers
+import peers
+from plan import Plan
 
 ROOT = Path(__file__).resolve().parent.parent
-_START_S = 20.0
+_BACKEND = Path(__file__).with_name("backend.py")
+_START_S = 90.0
 _STOP_S = 10.0
 
 _NGINX = """\
@@ -23,6 +29,8 @@ worker_rlimit_nofile 20000;
 events {{ worker_connections 10000; }}
 http {{
   access_log {home}/nginx.access.log;
+  client_max_body_size 64m;
+  client_body_buffer_size 2m;
   client_body_temp_path {home}/body;
   proxy_temp_path {home}/proxy;
   fastcgi_temp_path {home}/fastcgi;
@@ -74,6 +82,16 @@ listen: 127.0.0.1:{port}
 dashboard: 127.0.0.1:{dashboard}
 backends:
   - url: http://127.0.0.1:{backend}
+history: {{path: {home}/history.db}}
+"""
+
+_LITELLM = """\
+model_list:
+  - model_name: {model}
+    litellm_params:
+      {{model: hosted_vllm/{model}, api_base: "http://127.0.0.1:{backend}/v1", api_key: none}}
+litellm_settings: {{telemetry: false, drop_params: true}}
+general_settings: {{dangerously_permit_weak_or_unset_master_key: true}}
 """
 
 
@@ -86,7 +104,12 @@ class Contestant:
     command: list[str]
     log: Path
     version: str = ""
-    translates: bool = False  # Messages and Responses for a backend that speaks Chat
+    dialects: tuple[str, ...] = ("chat",)  # that it speaks with a backend that speaks Chat
+    rewrites: bool = False  # answers have other bytes, and say the same
+    # What of the load it gets, when it cannot bear all of it.
+    streams_share: float = 1.0
+    requests_share: float = 1.0
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self, core: int) -> None:
@@ -102,6 +125,7 @@ class Contestant:
                     stdout=log,
                     stderr=log,
                     cwd=ROOT,
+                    env=os.environ | self.environment,
                 )
         deadline = time.monotonic() + _START_S
         while not serves(self.address):
@@ -124,17 +148,28 @@ class Contestant:
         self.process = None
 
 
+@contextmanager
+def backend(port: int) -> Iterator[None]:
+    """The backend of all contestants, which serves until the block ends."""
+    command = [sys.executable, str(_BACKEND), "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it serves
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
 def serves(address: str) -> bool:
     """Whether a small request through ``address`` is answered by the backend."""
-    connection = http.client.HTTPConnection(address, timeout=2)
-    body = f'{{"model":"{answers.MODEL}","input":"perf run=up request=0 events=0 rate=0 size=64"}}'
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        connection.request(
-            "POST", "/v1/embeddings", body=body, headers={"Content-Type": "application/json"}
-        )
-        answer = connection.getresponse()
-        return answer.status == 200 and b"up/0/" in answer.read()
-    connection.close()
+    body = f'{{"model":"{answers.MODEL}","input":"{Plan("up", 0, size=64).prompt()}"}}'
+    fields = {"Content-Type": "application/json"}
+    with closing(http.client.HTTPConnection(address, timeout=2)) as connection:
+        with suppress(OSError, http.client.HTTPException):
+            connection.request("POST", "/v1/embeddings", body=body, headers=fields)
+            answer = connection.getresponse()
+            return answer.status == 200 and b"up/0/" in answer.read()
     return False
 
 
@@ -164,11 +199,44 @@ def haproxy(backend: int, port: int, home: Path) -> Contestant:
 def multiproxy(backend: int, port: int, home: Path) -> Contestant:
     """MultiProxy of this checkout, one worker; supervisor, probes and dashboard counted too."""
     config = home / "multiproxy.yaml"
-    config.write_text(_MULTIPROXY.format(backend=backend, port=port, dashboard=port + 1000))
+    config.write_text(
+        _MULTIPROXY.format(backend=backend, port=port, dashboard=port + 1000, home=home)
+    )
     command = [sys.executable, "-m", "multiproxy", "serve"]
     command += ["--config", str(config), "--workers", "1"]
     log = home / "multiproxy.log"
-    return Contestant("multiproxy", f"127.0.0.1:{port}", command, log, translates=True)
+    spoken = ("chat", "messages", "responses")
+    return Contestant("multiproxy", f"127.0.0.1:{port}", command, log, dialects=spoken)
+
+
+def router(name: str, backend: int, port: int, home: Path) -> Contestant:
+    """One of the Rust routers, for one backend."""
+    command = [str(peers.installed(name)), *(["launch"] if name == "sglang-router" else [])]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--policy", "round_robin"]
+    command += ["--worker-urls", f"http://127.0.0.1:{backend}"]
+    command += ["--prometheus-port", str(port + 1000), "--log-level", "error"]
+    command += ["--max-concurrent-requests", "20000"]
+    return Contestant(name, f"127.0.0.1:{port}", command, home / f"{name}.log", peers.PINS[name])
+
+
+def litellm(backend: int, port: int, home: Path) -> Contestant:
+    """LiteLLM's proxy, one worker, without keys or a database."""
+    config = home / "litellm.yaml"
+    config.write_text(_LITELLM.format(backend=backend, model=answers.MODEL))
+    command = [str(peers.installed("litellm")), "--config", str(config), "--num_workers", "1"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    return Contestant(
+        "litellm",
+        f"127.0.0.1:{port}",
+        command,
+        home / "litellm.log",
+        peers.PINS["litellm"],
+        dialects=("chat", "messages"),  # events of its Responses have no names and numbers
+        rewrites=True,
+        streams_share=0.05,
+        requests_share=0.005,
+        environment={"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"},
+    )
 
 
 def foreign(name: str, command: str, address: str, home: Path) -> Contestant:
@@ -177,8 +245,7 @@ def foreign(name: str, command: str, address: str, home: Path) -> Contestant:
 
 
 def _version(command: list[str]) -> str:
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except OSError:
-        return "not installed"
+    if shutil.which(command[0]) is None:
+        raise peers.NotInstalledError(f"there is no command {command[0]}")
+    told = subprocess.run(command, capture_output=True, text=True, timeout=10)
     return (told.stdout + told.stderr).strip().splitlines()[0]

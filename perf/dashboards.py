@@ -11,7 +11,6 @@ The dashboards are drawn by the supervisor: the worker's CPU per event is what m
 import argparse
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -21,12 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import contestants
-import report
-from report import Figures
-from steady_state import Cores, Shape, measure_streams
+import steady_state
+from figures import Figures, not_ok, spread
+from scenarios import Scenario
+from steady_state import Cores
 
-_HERE = Path(__file__).resolve().parent
-_PORT = 18200  # not those of measure.py: both may run
+_PORT = 18200  # not those of compare.py: both may run
 _DASHBOARD = _PORT + 1003  # where contestants.multiproxy puts it
 _PIECE = 65536
 
@@ -63,14 +62,19 @@ class Viewer:
 
 
 def measure(
-    contestant: contestants.Contestant, shape: Shape, cores: Cores, viewers: int, run: str
+    contestant: contestants.Contestant,
+    scenario: Scenario,
+    cores: Cores,
+    viewers: int,
+    run: str,
+    seconds: float,
 ) -> tuple[Figures, int]:
     """One steady state beside so many dashboards, and the bytes that each of them was sent."""
     watching = [Viewer() for _ in range(viewers)]
     with ExitStack() as stack:
         for viewer in watching:
             stack.enter_context(viewer.watching())
-        figures = measure_streams(contestant, shape, cores, run)
+        figures = steady_state.measure(contestant, scenario, cores, run, seconds)
     return figures, min((viewer.bytes for viewer in watching), default=0)
 
 
@@ -87,14 +91,19 @@ def line(viewers: int, figures: list[Figures], sent: int) -> str:
             ("p50 ms", [one["p50_us"] / 1000 for one in figures]),
             ("p99 ms", [one["p99_us"] / 1000 for one in figures]),
         )
-        for middle, low, high in [report.spread(values)]
+        for middle, low, high in [spread(values)]
     ]
-    rate = report.spread([one["per_second"] for one in figures]).median
+    rate = spread([one["per_second"] for one in figures]).median
     return f"{viewers:3} dashboards: {'  '.join(cells)}  {rate:.0f} events/s, {sent} bytes each"
 
 
 def run_rounds(
-    contestant: contestants.Contestant, shape: Shape, cores: Cores, viewers: int, rounds: int
+    contestant: contestants.Contestant,
+    scenario: Scenario,
+    cores: Cores,
+    viewers: int,
+    rounds: int,
+    seconds: float,
 ) -> dict[int, tuple[list[Figures], int]]:
     """By number of dashboards: the figures of each round, and bytes. The order turns each round."""
     found: dict[int, list[Figures]] = {0: [], viewers: []}
@@ -104,7 +113,7 @@ def run_rounds(
         for number in range(rounds):
             for count in list(found)[:: 1 if number % 2 == 0 else -1]:
                 run = f"d{number}v{count}"
-                figures, sent[count] = measure(contestant, shape, cores, count, run)
+                figures, sent[count] = measure(contestant, scenario, cores, count, run, seconds)
                 found[count].append(figures)
     finally:
         contestant.stop()
@@ -119,29 +128,25 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--viewers", type=int, default=10)
     parser.add_argument("--quick", action="store_true", help="50 streams for 3 s")
     parser.add_argument("--cores", default="1,0", help="the proxy's and everybody else's")
-    parser.add_argument("--realtime", action="store_true", help="as in measure.py")
+    parser.add_argument("--realtime", action="store_true", help="as in compare.py")
     return parser.parse_args()
 
 
 def main() -> None:
     """Run the rounds, print a line for each number of dashboards."""
     args = _arguments()
-    shape = Shape(streams=50, seconds=3.0) if args.quick else Shape()
+    streams, seconds = (50, 3.0) if args.quick else (200, 10.0)
+    scenario = Scenario("stream", "chat", streams, rate=50)
     cores = Cores(*(int(core) for core in args.cores.split(",")))
     os.sched_setaffinity(0, {cores.others})
     if args.realtime:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    backend = subprocess.Popen([sys.executable, str(_HERE / "backend.py"), "--port", str(_PORT)])
-    try:
-        with tempfile.TemporaryDirectory(prefix="perf-") as home:
-            proxy = contestants.multiproxy(_PORT, _PORT + 3, Path(home))
-            found = run_rounds(proxy, shape, cores, args.viewers, args.rounds)
-    finally:
-        backend.terminate()
-        backend.wait()
+    with tempfile.TemporaryDirectory(prefix="perf-") as home, contestants.backend(_PORT):
+        proxy = contestants.multiproxy(_PORT, _PORT + 3, Path(home))
+        found = run_rounds(proxy, scenario, cores, args.viewers, args.rounds, seconds)
     for viewers, (figures, sent) in found.items():
         print(line(viewers, figures, sent))
-    if any(report.not_ok(figures) for figures, _ in found.values()):
+    if any(not_ok(figures) for figures, _ in found.values()):
         sys.exit("some answers were not right")
 
 

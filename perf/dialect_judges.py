@@ -1,13 +1,12 @@
-"""What right streams of each dialect look like, and how each is asked for.
+"""What right streams of the translated dialects look like.
 
 The judges know the least that makes an answer right: its tokens in order, its end, and the
 numbers that its events are counted with. They share no code with the proxy.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import answers
-from judge import ChatJudge, StreamJudge
+from judge import StreamJudge
 from plan import Plan
 
 
@@ -48,27 +47,3 @@ class ResponsesJudge(StreamJudge):
         elif name == "error":
             self._announced = True
         return None
-
-
-class Dialect(NamedTuple):
-    """Where its streams are asked for, and who judges them."""
-
-    path: str
-    judge: type[StreamJudge]
-
-    def body(self, plan: Plan) -> dict[str, object]:
-        """The request for one stream; its plan is the prompt."""
-        message = {"role": "user", "content": plan.prompt()}
-        body: dict[str, object] = {"model": answers.MODEL, "stream": True}
-        if self.judge is ResponsesJudge:
-            return body | {"input": [message], "store": False}
-        if self.judge is MessagesJudge:
-            body["max_tokens"] = plan.events + 1
-        return body | {"messages": [message]}
-
-
-DIALECTS = {
-    "chat": Dialect("/v1/chat/completions", ChatJudge),
-    "messages": Dialect("/v1/messages", MessagesJudge),
-    "responses": Dialect("/v1/responses", ResponsesJudge),
-}

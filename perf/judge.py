@@ -4,14 +4,13 @@ Pure: fed with decoded bytes and the time, it never sees a socket. Every request
 exactly one outcome, and the outcomes of a run add up to the requests sent.
 """
 
-import hashlib
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from enum import Enum
 from typing import Any
 
 import orjson
 
-from plan import Plan, Seal, Token, read_token
+from plan import Digest, Plan, Seal, Token, read_token
 
 
 class Outcome(Enum):
@@ -25,26 +24,72 @@ class Outcome(Enum):
     WRONG = "wrong"  # complete by its framing, and not what the backend sent
 
 
-class StreamJudge:
-    """Checks one streamed answer against its plan; a subclass reads its dialect's events.
-
-    ``feed`` returns the latencies (microseconds from due to received) of the tokens that
-    were complete in this piece. ``why`` explains an outcome that is not OK.
-    """
+class Judge(ABC):
+    """Checks one answer against its plan. ``why`` explains an outcome that is not OK."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.seen = 0  # tokens, in order
         self.why = ""
-        self._rest = b""
-        self._sum = hashlib.sha256()
+
+    @abstractmethod
+    def feed(self, body: bytes, now_us: int) -> list[int]:
+        """Take decoded body bytes that arrived at ``now_us``.
+
+        Returns the latencies (microseconds from due to received) of the tokens that were
+        complete in this piece.
+        """
+
+    @abstractmethod
+    def finish(self, whole: bool) -> Outcome:
+        """The outcome, now that the answer ended; ``whole``: with its proper framing."""
+
+    def _fail(self, why: str) -> None:
+        self.why = self.why or why  # the first failure explains the rest
+
+
+class TextJudge(Judge):
+    """Checks an answer's text, token by token."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._digest = Digest(plan.ballast)
         self._sealed = False
+
+    def _take_text(self, text: str, now_us: int, latencies: list[int]) -> None:
+        token = read_token(text)
+        if token is None:
+            self._fail(f"text {text[:60]!r} instead of event {self.seen}")
+        elif (token.run, token.request) != (self.plan.run, self.plan.request):
+            self._fail(f"event of another stream: {text[:60]!r}")
+        elif self._sealed:
+            self._fail(f"text behind the seal: {text[:60]!r}")
+        elif isinstance(token, Seal):
+            self._sealed = token.digest == self._digest.told()
+            if not self._sealed:
+                self._fail("the tokens or the request do not match their SHA-256")
+        elif token.seq != self.seen:
+            self._fail(f"event {token.seq} instead of {self.seen}")
+        else:
+            self._count(token, text, now_us, latencies)
+
+    def _count(self, token: Token, text: str, now_us: int, latencies: list[int]) -> None:
+        self.seen += 1
+        self._digest.add(text)
+        latencies.append(now_us - token.due_us)
+
+
+class StreamJudge(TextJudge):
+    """Checks one streamed answer; a subclass reads its dialect's events."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._rest = b""
         self._finished = False  # the event that says so was seen
         self._announced = False  # an error event was seen
         self._done = False  # the stream's last event was seen
 
     def feed(self, body: bytes, now_us: int) -> list[int]:
-        """Take decoded body bytes that arrived at ``now_us``."""
         *events, self._rest = (self._rest + body).split(b"\n\n")
         latencies: list[int] = []
         for event in events:
@@ -59,7 +104,6 @@ class StreamJudge:
         return latencies
 
     def finish(self, whole: bool) -> Outcome:
-        """The outcome, now that the answer ended; ``whole``: with its proper framing."""
         if self.why:
             return Outcome.WRONG
         if self._announced and not self._finished:
@@ -68,7 +112,7 @@ class StreamJudge:
         if not whole:
             self.why = f"ended after {self.seen} of {self.plan.events} events"
             return Outcome.RESET
-        if self._rest or self.seen != self.plan.events or not self._sealed:
+        if self._rest.strip(b"\n") or self.seen != self.plan.events or not self._sealed:
             self._fail(f"a whole answer with {self.seen} of {self.plan.events} events")
         elif not self._finished or not self._done:
             self._fail(f"finished {self._finished}, last event {self._done}")
@@ -93,31 +137,6 @@ class StreamJudge:
             return
         if text:
             self._take_text(text, now_us, latencies)
-
-    def _take_text(self, text: str, now_us: int, latencies: list[int]) -> None:
-        token = read_token(text)
-        if token is None:
-            self._fail(f"text {text[:60]!r} instead of event {self.seen}")
-        elif (token.run, token.request) != (self.plan.run, self.plan.request):
-            self._fail(f"event of another stream: {text[:60]!r}")
-        elif self._sealed:
-            self._fail(f"text behind the seal: {text[:60]!r}")
-        elif isinstance(token, Seal):
-            self._sealed = token.digest == self._sum.hexdigest()
-            if not self._sealed:
-                self._fail("the tokens do not match their SHA-256")
-        elif token.seq != self.seen:
-            self._fail(f"event {token.seq} instead of {self.seen}")
-        else:
-            self._count(token, text, now_us, latencies)
-
-    def _count(self, token: Token, text: str, now_us: int, latencies: list[int]) -> None:
-        self.seen += 1
-        self._sum.update(text.encode())
-        latencies.append(now_us - token.due_us)
-
-    def _fail(self, why: str) -> None:
-        self.why = self.why or why  # the first failure explains the rest
 
 
 class ChatJudge(StreamJudge):

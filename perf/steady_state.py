@@ -4,29 +4,19 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import processes
 from contestants import Contestant
-from report import Figures
+from figures import Figures
+from scenarios import Scenario, gentle
 
 _LOAD = Path(__file__).with_name("load.py")
 _SETTLE_S = 1.0  # from all streams flowing to the first mark
 _MARGIN_S = 1.5  # streams last this much longer than the last mark
 _STRACE_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How much load, for how long. ``rate`` is per stream, ``request_rate`` over all."""
-
-    streams: int = 200
-    rate: int = 50
-    connections: int = 50
-    request_rate: int = 2000
-    seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +58,17 @@ class LoadProcess:
         return read
 
 
-def measure(contestant: Contestant, load: LoadProcess, seconds: float) -> Figures:
-    """One steady state: CPU and counts between two marks, then the outcomes of it all."""
+def measure(
+    contestant: Contestant, scenario: Scenario, cores: Cores, run: str, seconds: float
+) -> Figures:
+    """One steady state: CPU and counts between two marks, then the outcomes of it all.
+
+    Raises:
+        RuntimeError, OSError: the contestant or the load has ended.
+    """
     pids = processes.tree(contestant.process.pid) if contestant.process else []
+    idle = processes.usage(pids)
+    load = _load(contestant, scenario, cores, run, seconds)
     time.sleep(_SETTLE_S)
     load.mark()
     before, at = [processes.usage([pid]) for pid in pids], load.mark()
@@ -92,7 +90,9 @@ def measure(contestant: Contestant, load: LoadProcess, seconds: float) -> Figure
         figures["cpu_us_by_process"] = [round(one * 1e6 / count, 2) for one in spent]
         figures["core_share"] = sum(spent) / elapsed
         figures["system_share"] = _system_share(before, after)
-        figures["rss_per_stream"] = sum(one.rss for one in after)
+        if scenario.memory:
+            grown = sum(one.rss for one in after) - idle.rss
+            figures["rss_per_stream"] = grown / scenario.streams
     if result["first_p50_us"]:
         figures["first_p50_us"] = result["first_p50_us"]
         figures["first_p99_us"] = result["first_p99_us"]
@@ -106,51 +106,28 @@ def _system_share(before: list[processes.Usage], after: list[processes.Usage]) -
     return system / max(1, user + system)
 
 
-def measure_streams(
-    contestant: Contestant, shape: Shape, cores: Cores, run: str, dialect: str = "chat"
+def count_calls(
+    contestant: Contestant, scenario: Scenario, cores: Cores, run: str, *, skip: int = 0
 ) -> Figures:
-    """Many paced streams."""
-    pids = processes.tree(contestant.process.pid) if contestant.process else []
-    idle = processes.usage(pids).rss
-    load = LoadProcess(cores.others, _stream_arguments(contestant, shape, run, dialect))
-    figures = measure(contestant, load, shape.seconds)
-    if "rss_per_stream" in figures:
-        figures["rss_per_stream"] = (figures["rss_per_stream"] - idle) / shape.streams
-    return figures
+    """System calls per event or request, at a tenth of the load: a traced process is slow.
 
+    The first ``skip`` processes are not looked at.
 
-def measure_requests(contestant: Contestant, shape: Shape, cores: Cores, run: str) -> Figures:
-    """Many small requests on kept connections."""
-    load = LoadProcess(cores.others, _request_arguments(contestant, shape, run))
-    figures = measure(contestant, load, shape.seconds)
-    figures.pop("rss_per_stream", None)
-    return figures
-
-
-def count_stream_calls(contestant: Contestant, shape: Shape, cores: Cores, run: str) -> Figures:
-    """System calls per event, at a tenth of the streams: a traced process is a slow one."""
-    gentle = replace(shape, streams=max(10, shape.streams // 10), seconds=_STRACE_S)
-    return _count_calls(contestant, cores, _stream_arguments(contestant, gentle, run))
-
-
-def count_request_calls(contestant: Contestant, shape: Shape, cores: Cores, run: str) -> Figures:
-    """System calls per request, at a tenth of the rate."""
-    rate = max(100, shape.request_rate // 10)
-    gentle = replace(shape, connections=10, request_rate=rate, seconds=_STRACE_S)
-    return _count_calls(contestant, cores, _request_arguments(contestant, gentle, run))
-
-
-def _count_calls(contestant: Contestant, cores: Cores, arguments: list[str]) -> Figures:
+    Raises:
+        RuntimeError, OSError: the contestant or the load has ended, or strace cannot attach.
+    """
     assert contestant.process is not None
-    load = LoadProcess(cores.others, arguments)
+    load = _load(contestant, gentle(scenario), cores, run, _STRACE_S)
     time.sleep(_SETTLE_S)
-    counter = processes.CallCounter(processes.tree(contestant.process.pid))
+    counter = processes.CallCounter(processes.tree(contestant.process.pid)[skip:])
     counter.start()
     before = load.mark()["done"]
     time.sleep(_STRACE_S)
     done = load.mark()["done"] - before
     calls = counter.stop()
     result = load.finish()
+    if not done:
+        raise RuntimeError(f"nothing came while calls were counted: {result['why']}")
     by_name = {name: round(count / done, 3) for name, count in calls.items()}
     return {
         "calls": sum(calls.values()) / done,
@@ -162,19 +139,9 @@ def _count_calls(contestant: Contestant, cores: Cores, arguments: list[str]) -> 
     }
 
 
-def _stream_arguments(
-    contestant: Contestant, shape: Shape, run: str, dialect: str = "chat"
-) -> list[str]:
-    seconds = shape.seconds + _SETTLE_S + _MARGIN_S + shape.streams * 0.003  # they open in turn
-    return [
-        *("--url", contestant.address, "--run", run, "--seconds", str(seconds)),
-        *("--streams", str(shape.streams), "--rate", str(shape.rate), "--dialect", dialect),
-    ]
-
-
-def _request_arguments(contestant: Contestant, shape: Shape, run: str) -> list[str]:
-    seconds = shape.seconds + _SETTLE_S + _MARGIN_S
-    return [
-        *("--url", contestant.address, "--run", run, "--seconds", str(seconds)),
-        *("--connections", str(shape.connections), "--rate", str(shape.request_rate)),
-    ]
+def _load(
+    contestant: Contestant, scenario: Scenario, cores: Cores, run: str, seconds: float
+) -> LoadProcess:
+    planned = seconds + _SETTLE_S + _MARGIN_S
+    where = ["--url", contestant.address, "--run", run]
+    return LoadProcess(cores.others, where + scenario.arguments(planned))

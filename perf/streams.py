@@ -3,10 +3,10 @@
 import asyncio
 from typing import cast
 
-from dialect_judges import DIALECTS, Dialect
 from framing import AnswerReader, Place, WireError
 from judge import Outcome
 from plan import Plan
+from questions import QUESTIONS, Question
 from tally import Load, Tally, flows, now_us, request_bytes
 
 _OPEN_PAUSE_S = 0.002  # between two new streams: a real crowd does not arrive in one packet
@@ -15,9 +15,9 @@ _OPEN_PAUSE_S = 0.002  # between two new streams: a real crowd does not arrive i
 class Stream(asyncio.Protocol):
     """One streamed answer, judged piece by piece; ``ended`` resolves whatever happens."""
 
-    def __init__(self, plan: Plan, dialect: Dialect, host: str, tally: Tally) -> None:
-        self._judge = dialect.judge(plan)
-        self._dialect = dialect
+    def __init__(self, plan: Plan, question: Question, host: str, tally: Tally) -> None:
+        self._judge = question.judge(plan)
+        self._question = question
         self._reader = AnswerReader()
         self._tally = tally
         self._host = host
@@ -29,9 +29,9 @@ class Stream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        body = self._dialect.body(self._judge.plan)
+        body = self._question.body(self._judge.plan)
         self._sent_us = now_us()
-        self._transport.write(request_bytes(self._host, self._dialect.path, body))
+        self._transport.write(request_bytes(self._host, self._question.path, body))
 
     def data_received(self, data: bytes) -> None:
         arrived_us = now_us()
@@ -81,11 +81,11 @@ class Stream(asyncio.Protocol):
 async def run_streams(load: Load, tally: Tally) -> None:
     """Open the streams, report when all flow, wait for their ends."""
     loop = asyncio.get_running_loop()
-    events = int(load.rate * load.seconds)
+    events, period_us = load.stream_plan()
     streams: list[Stream] = []
     for number in range(load.streams):
-        plan = Plan(load.run, number, events, load.rate)
-        stream = Stream(plan, DIALECTS[load.dialect], load.address, tally)
+        plan = Plan(load.run, number, events, period_us)
+        stream = Stream(plan, QUESTIONS[load.question], load.address, tally)
         streams.append(stream)
         try:
             await loop.create_connection(lambda s=stream: s, load.host, load.port)  # type: ignore[misc]

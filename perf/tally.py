@@ -10,23 +10,37 @@ from judge import Outcome, percentile
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to send where. ``rate``: events per second and stream, or requests per second."""
+    """What to send where, for so many ``seconds``.
+
+    ``streams`` each bring ``rate`` events per second, or ``tokens`` over all the time;
+    ``connections`` together ask ``rate`` requests per second (0: as fast as they are answered)
+    for ``tokens`` each.
+    """
 
     host: str
     port: int
     run: str
-    rate: int
+    rate: float
     seconds: float
+    question: str
     streams: int = 0
-    dialect: str = "chat"  # of the streams
     connections: int = 0
-    size: int = 1024
+    tokens: int = 0  # of each answer
+    period_us: int = 20_000  # between these
+    size: int = 1024  # of an answer without tokens
+    ballast: int = 0  # blocks of text in each request
     hang_s: float = 10.0  # past its planned end, a request without an end is a hang
 
     @property
     def address(self) -> str:
         """For the Host field."""
         return f"{self.host}:{self.port}"
+
+    def stream_plan(self) -> tuple[int, int]:
+        """How many events a stream has, and the microseconds between them."""
+        if self.tokens:
+            return self.tokens, int(self.seconds * 1e6 / max(1, self.tokens - 1))
+        return int(self.rate * self.seconds), int(1e6 / self.rate)
 
 
 @dataclass(slots=True)

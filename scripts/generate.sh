@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Write what is generated from the config classes: the JSON Schema and the reference page.
+# Write what is generated: from the config classes the JSON Schema and the reference page, and
+# from the newest result of perf/compare.py the README's table.
 #
 # Uses .venv, or the interpreter in $PYTHON. A test fails when the files are not current.
 set -euo pipefail
@@ -15,3 +16,4 @@ write() { # write FILE WHAT
 }
 write multiproxy/config/config.schema.json schema
 write docs/configuration.md reference
+"$PYTHON" perf/summary.py

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from dialect_judges import DIALECTS
 from judge import Outcome
 from plan import Plan, find_plan
+from questions import STREAMED
 
-PLAN = Plan("run", 7, events=4, rate=50)
+PLAN = Plan("run", 7, events=4, period_us=20_000)
 
 
 def words(plan: Plan = PLAN) -> list[str]:
@@ -58,11 +58,11 @@ def chat(said: list[str], reason: str = "stop") -> list[bytes]:
 STREAMS = {"chat": chat, "messages": messages, "responses": responses}
 CUT_SHORT = {"chat": "length", "messages": "max_tokens", "responses": "incomplete"}
 
-every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
+every_dialect = pytest.mark.parametrize("dialect", STREAMED)
 
 
 def judged(dialect: str, events: list[bytes], whole: bool = True) -> Outcome:
-    judge = DIALECTS[dialect].judge(PLAN)
+    judge = STREAMED[dialect].judge(PLAN)
     for event in events:
         judge.feed(event, 0)
     return judge.finish(whole)
@@ -117,4 +117,4 @@ def test_a_wrong_number_or_name_is_caught():
 
 @every_dialect
 def test_the_request_carries_the_plan(dialect):
-    assert find_plan(json.dumps(DIALECTS[dialect].body(PLAN)).encode()) == PLAN
+    assert find_plan(json.dumps(STREAMED[dialect].body(PLAN)).encode()) == PLAN

@@ -11,6 +11,7 @@ import pytest
 
 import answers
 import backend
+from plan import blocks_in
 from requesters import run_requests
 from streams import run_streams
 from tally import Load, Tally
@@ -31,8 +32,11 @@ def port() -> Iterator[int]:
 
 
 @asynccontextmanager
-async def relay(port: int, spoil: Spoil) -> AsyncIterator[int]:
-    """A proxy of bytes that gives every piece of an answer to ``spoil`` first."""
+async def relay(port: int, spoil: Spoil, asked: Spoil = lambda piece: piece) -> AsyncIterator[int]:
+    """A proxy of bytes that gives every piece of an answer to ``spoil`` first.
+
+    Pieces of requests are given to ``asked``.
+    """
     tasks: list[asyncio.Task[None]] = []
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, how: Spoil) -> None:
@@ -45,9 +49,7 @@ async def relay(port: int, spoil: Spoil) -> AsyncIterator[int]:
 
     async def pair(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(
-            copy(reader, upstream, lambda piece: piece), copy(upstream_reader, writer, spoil)
-        )
+        await asyncio.gather(copy(reader, upstream, asked), copy(upstream_reader, writer, spoil))
 
     server = await asyncio.start_server(
         lambda reader, writer: tasks.append(asyncio.create_task(pair(reader, writer))),
@@ -59,10 +61,11 @@ async def relay(port: int, spoil: Spoil) -> AsyncIterator[int]:
     await asyncio.gather(*tasks)
 
 
-async def outcomes(port: int, **shape: int) -> dict[str, int]:
+async def outcomes(port: int, question: str = "chat", **shape: int) -> dict[str, int]:
     """How the requests of one short load ended."""
     tally = Tally()
-    asked = Load("127.0.0.1", port, "test", seconds=0.2, hang_s=0.5, **{"rate": 50, **shape})
+    told = {"seconds": 0.2, "hang_s": 0.5, "rate": 50, **shape}
+    asked = Load("127.0.0.1", port, "test", question=question, **told)
     await (run_streams if asked.streams else run_requests)(asked, tally)
     return dict(tally.outcomes)
 
@@ -72,9 +75,35 @@ async def test_streams_straight_from_the_backend_are_all_ok(port):
 
 
 async def test_requests_go_on_when_the_backend_renews_its_connections(port):
-    ended = await outcomes(port, connections=2, rate=2000)
+    ended = await outcomes(port, "embedding", connections=2, rate=2000)
     assert set(ended) == {"ok"}
     assert ended["ok"] > 2 * 100  # more than two connections may carry
+
+
+@pytest.mark.parametrize("question", ["chat", "whole chat", "rewritten embedding"])
+async def test_every_kind_of_request_is_answered_straight_from_the_backend(question, port):
+    tokens = 0 if "embedding" in question else 3
+    asked = {"connections": 2, "rate": 40, "tokens": tokens, "period_us": 1000}
+    assert set(await outcomes(port, question, **asked)) == {"ok"}
+
+
+async def test_a_proxy_that_loses_a_part_of_a_big_request_is_caught(port):
+    asked = {"connections": 1, "rate": 10, "tokens": 1, "ballast": blocks_in(100_000)}
+    assert set(await outcomes(port, "whole chat", **asked)) == {"ok"}
+    async with relay(port, lambda piece: piece, asked=swapping_byte(50_000)) as through:
+        assert (await outcomes(through, "whole chat", **asked))["wrong"] == 1
+
+
+def swapping_byte(number: int) -> Spoil:
+    """Makes one byte of everything that passes another letter."""
+    passed = 0
+
+    def spoil(piece: bytes) -> bytes:
+        nonlocal passed
+        at, passed = number - passed, passed + len(piece)
+        return piece[:at] + b"z" + piece[at + 1 :] if 0 <= at < len(piece) else piece
+
+    return spoil
 
 
 def dropping_byte(number: int) -> Spoil:

@@ -7,7 +7,7 @@ from framing import AnswerReader, Place, WireError
 from judge import ChatJudge, Outcome, percentile
 from plan import Plan, find_plan
 
-PLAN = Plan("run", 7, events=5, rate=50)
+PLAN = Plan("run", 7, events=5, period_us=20_000)
 
 
 def wire_answer(plan: Plan = PLAN) -> bytes:
@@ -107,13 +107,13 @@ def test_bytes_after_the_end_are_an_error():
 
 
 def test_the_plan_is_found_in_any_body_that_carries_the_prompt():
-    plan = Plan("ab1", 17, 500, 50, 64)
+    plan = Plan("ab1", 17, 500, 20_000, 64)
     assert find_plan(b'{"messages":[{"content":"%s"}]}' % plan.prompt().encode()) == plan
     assert find_plan(b'{"messages":[]}') is None
 
 
 def test_an_event_is_as_large_on_the_wire_as_a_real_one():
-    text = answers.StreamText(Plan("r0multiproxy", 150, 500, 50), created=1795396733)
+    text = answers.StreamText(Plan("r0multiproxy", 150, 500, 20_000), created=1795396733)
     text.token(0, 1_295_123_456)
     assert 240 <= len(text.token(101, 1_295_123_456)) <= 290
 
