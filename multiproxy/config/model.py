@@ -38,11 +38,6 @@ BACKEND_ID = Grammar(
 # A key becomes a header field; a line end inside one would start another field.
 KEY = Grammar(re.compile(r"[!-~]{1,4096}"), "visible ASCII characters without blanks")
 PASSWORD = Grammar(re.compile(r".{8,200}"), "8 to 200 characters on one line")
-HOST_NAME = Grammar(
-    re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]"),
-    "a lower-case host name or an address without a port (IPv6 in brackets)",
-)
-# What browsers send: lower case, no path, no slash at the end.
 STORE = Grammar(
     re.compile(
         r"rediss?://(?:[^@/?# ]*@)?(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])"
@@ -50,6 +45,11 @@ STORE = Grammar(
     ),
     "redis://[user:password@]host[:port][/db], or rediss:// with TLS",
 )
+HOST_NAME = Grammar(
+    re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]"),
+    "a lower-case host name or an address without a port (IPv6 in brackets)",
+)
+# What browsers send: lower case, no path, no slash at the end.
 ORIGIN = Grammar(
     re.compile(r"\*|https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"),
     "an origin: http(s)://host or http(s)://host:port, lower case, without a path",
@@ -338,6 +338,16 @@ class Limits:
     pipelined: int = setting(
         8, "requests a client may send ahead of their answers", least=1, most=1000
     )
+    store: str | None = field(
+        default=None,
+        repr=False,
+        metadata=about(
+            "where replicas add up what a key used in a minute and in a day; none = each counts "
+            "for itself",
+            grammar=STORE,
+            secret=True,
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,16 +400,6 @@ class Config:
     )
     workers: int | None = setting(
         None,
-    store: str | None = field(
-        default=None,
-        repr=False,
-        metadata=about(
-            "where replicas add up what a key used in a minute and in a day; none = each counts "
-            "for itself",
-            grammar=STORE,
-            secret=True,
-        ),
-    )
         "worker processes; auto = min(4, cores - 1), at least 1",
         least=1,
         most=MAX_WORKERS,

@@ -103,10 +103,10 @@ class Supervisor:
         self._rows = BackendRows()
         self._watch = Watch(self._board, log)
         self._folder = PrivateFolder()
-        self._rollout = Rollout(
-            self._workers,
         key_rows = KeyRows(self._board.keys)
         self._limits = LimitWatch(config, self._board.keys, key_rows, log)
+        self._rollout = Rollout(
+            self._workers,
             self._rows,
             key_rows,
             self._simulated,
@@ -193,12 +193,12 @@ class Supervisor:
             self._children.reap()
             self._workers.tick()
             self._rollout.tick()
+            if self._rollout.current is not None:
+                self._limits.follow(self._rollout.current.config)
             self._simulated.tick()
             self._watch.tick()
             now = time.monotonic()
             self._reloads.tick(now)
-            if self._rollout.current is not None:
-                self._limits.follow(self._rollout.current.config)
             if now >= self._collect_at:
                 self._collect_at = now + COLLECT_S
                 self._remember(self._stats.collect())
@@ -292,13 +292,13 @@ class Supervisor:
         self._children.kill_all()
         await self._discovery.close()
         await self._watch.close()
+        await self._limits.close()
         if dashboard is not None:
             await dashboard.close()
         self._remember(self._stats.collect())
         if self._history is not None:
             self._history.close()
         self._api.close()
-        await self._limits.close()
         self._lifeline.close()
         self._board.close()
         self._folder.remove()

@@ -76,11 +76,11 @@ class Rollout:
                 "backends": {row.id: row.index for row in rows},
                 "keys": self._keys.assign((key.name for key in config.keys), number),
                 "urls": {row.id: str(urls[row.index]) for row in rows if row.backend.url is None},
+                "replica_of": self._keys.replica_of,
                 "responses": self._responses_path if config.store_responses else "",
             }
             told = replace(config, dashboard=None)  # its password is not for workers
             generation = self._workers.start(
-                "replica_of": self._keys.replica_of,
                 number, worker_count, encode(told, extra), config.timeouts.drain
             )
         except BaseException:

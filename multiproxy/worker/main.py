@@ -322,6 +322,8 @@ class Worker:
     async def wait_ended(self) -> None:
         """Return when the last client was served after ``drain``."""
         await self._ended
+        if self.limit_store is not None:
+            await self.limit_store.close()
         self.backends.close()
         self.stored.close()
         self._log.close()
@@ -329,8 +331,6 @@ class Worker:
 
 def run(
     index: int, listener_fd: int, scoreboard_fd: int, snapshot_fd: int, lifeline_fd: int
-        if self.limit_store is not None:
-            await self.limit_store.close()
 ) -> int:
     """Be worker ``index`` until drained; returns the exit code."""
     return _run_loop(_main(index, listener_fd, scoreboard_fd, snapshot_fd, lifeline_fd))
@@ -361,6 +361,8 @@ async def _main(
     loop.add_signal_handler(signal.SIGTERM, worker.drain)
     if lifeline_fd >= 0:
         loop.add_reader(lifeline_fd, _lifeline, lifeline_fd, worker)
+    if worker.limit_store is not None:
+        await worker.limit_store.start()
     # What is here now stays to the end: the garbage collector need not walk it again and again.
     gc.collect()
     gc.freeze()
@@ -368,8 +370,6 @@ async def _main(
     await worker.wait_ended()
     return 0
 
-    if worker.limit_store is not None:
-        await worker.limit_store.start()
 
 def _lifeline(fd: int, worker: Worker) -> None:
     """The supervisor is gone: finish what runs, and do not stay behind."""
