@@ -36,7 +36,6 @@ _MEMORY: list[Column] = [("KB/stream", "rss_per_stream", 1000, ".1f")]
 _CALLS: list[Column] = [
     ("calls/{unit}", "calls", 1, ".2f"),
     ("reads+writes/{unit}", "transfers", 1, ".2f"),
-    ("{unit}s/s", "per_second", 1, ".0f"),
 ]
 _WITH_SPREAD = ("cpu_us", "p99_us", "added_p50_us", "added_p99_us", "added_first_us")
 

@@ -111,21 +111,20 @@ def count_calls(
 ) -> Figures:
     """System calls per event or request, at a tenth of the load: a traced process is slow.
 
+    All of it is traced, beginnings and ends too, so that calls and events are of the same time.
     The first ``skip`` processes are not looked at.
 
     Raises:
         RuntimeError, OSError: the contestant or the load has ended, or strace cannot attach.
     """
     assert contestant.process is not None
-    load = _load(contestant, gentle(scenario), cores, run, _STRACE_S)
-    time.sleep(_SETTLE_S)
     counter = processes.CallCounter(processes.tree(contestant.process.pid)[skip:])
     counter.start()
-    before = load.mark()["done"]
-    time.sleep(_STRACE_S)
-    done = load.mark()["done"] - before
-    calls = counter.stop()
-    result = load.finish()
+    try:
+        result = _load(contestant, gentle(scenario), cores, run, _STRACE_S).finish()
+    finally:
+        calls = counter.stop()
+    done = result["done"]
     if not done:
         raise RuntimeError(f"nothing came while calls were counted: {result['why']}")
     by_name = {name: round(count / done, 3) for name, count in calls.items()}
@@ -133,7 +132,6 @@ def count_calls(
         "calls": sum(calls.values()) / done,
         "transfers": sum(calls.get(name, 0) for name in processes.TRANSFERS) / done,
         "calls_by_name": dict(sorted(by_name.items(), key=lambda item: -item[1])[:8]),
-        "per_second": done / _STRACE_S,
         "outcomes": result["outcomes"],
         "why": result["why"],
     }
