@@ -20,6 +20,7 @@ from multiproxy.config.model import (
     Size,
     Timeouts,
     Url,
+    Variable,
 )
 from multiproxy.config.problems import ConfigError, Problem, as_json, render
 from multiproxy.config.snapshot import SnapshotError, decode, encode
@@ -50,6 +51,7 @@ __all__ = [
     "Tls",
     "Translation",
     "Url",
+    "Variable",
     "as_json",
     "decode",
     "digest",

@@ -6,14 +6,15 @@ value, and a value that a variable left empty, count as not written. Depth is bo
 types; width by `MAX_VALUES`, since YAML aliases repeat a lot with few bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import yaml
 
 from multiproxy.config import units
-from multiproxy.config.interpolate import Interpolation
+from multiproxy.config.command import masked, words_of
+from multiproxy.config.interpolate import Fault, Interpolation
 from multiproxy.config.report import Path, Place, Report, TooManyProblems, quote, suggest
 from multiproxy.config.scalar import is_scalar, value_of
 from multiproxy.config.setting import About, Setting, settings_of
@@ -149,7 +150,7 @@ class Binder:
     def _scalar(self, setting: Setting, node: yaml.Node, path: Path) -> Any:
         if not isinstance(node, yaml.ScalarNode):
             raise self._wrong(node, path, f"{_name(path)} must be a single value")
-        text = self._text(node, path)
+        text = self._text(node, path, setting.about.later)
         try:
             return value_of(setting.hint, setting.about, text, node.value)
         except units.Malformed as problem:
@@ -176,6 +177,8 @@ class Binder:
 
     def _list(self, setting: Setting, node: yaml.Node, path: Path) -> tuple[Any, ...]:
         """Wrong items stay in as empty ones, so that positions mean what they mean in the file."""
+        if setting.about.command and isinstance(node, yaml.ScalarNode):
+            return self._words(setting, node, path)
         if not isinstance(node, yaml.SequenceNode):
             hint = "[a, b], or one line '- a' for each"
             raise self._wrong(node, path, f"{_name(path)} must be a list", hint)
@@ -192,7 +195,25 @@ class Binder:
             except _Wrong:
                 pass
             values.append("" if is_scalar(hint) else self._build(hint, {}, here, {}))
+        if setting.about.command:
+            self._hide_command(node, values)
         return tuple(values)
+
+    def _words(self, setting: Setting, node: yaml.ScalarNode, path: Path) -> tuple[str, ...]:
+        """A command in one text. It is split first: what a variable holds stays one word."""
+        try:
+            written = words_of(node.value)
+        except ValueError:
+            hint = "a list, [program, --option, value], needs no quotes"
+            raise self._wrong(node, path, f"{_name(path)} has a quote without end", hint) from None
+        words = []
+        for word in written:
+            text, faults = self._interpolation.apply(word, setting.about.later)
+            self._blame(faults, node, path)
+            if text or not word:  # an empty variable is no argument, as in a shell
+                words.append(text)
+        self._hide_command(node, words)
+        return tuple(words)
 
     def _keyed(self, setting: Setting, key: str, node: yaml.Node, path: Path) -> tuple[Any, ...]:
         """A mapping whose keys are a setting of the sections: ``models: {NAME: {...}}``."""
@@ -222,6 +243,12 @@ class Binder:
         if isinstance(node, yaml.SequenceNode) and about.list_is is not None:
             inner = settings_of(section)[about.list_is]
             given[inner.name] = self._value(inner, node, (*path, inner.name))
+        elif about.text_is is not None and isinstance(node, yaml.ScalarNode):
+            inner = settings_of(section)[about.text_is]
+            try:
+                given[inner.name] = self._value(inner, node, (*path, inner.name))
+            except _NotWritten:
+                del self.report.places[(*path, inner.name)]
         elif node.tag != NULL:
             hint = f"[a, b] for its {about.list_is}, or settings" if about.list_is else ""
             self._wrong(node, path, f"{_name(path)} must be a list or a section", hint)
@@ -229,17 +256,21 @@ class Binder:
 
     # -- texts -------------------------------------------------------------------------------
 
-    def _text(self, node: yaml.ScalarNode, path: Path) -> str:
+    def _text(self, node: yaml.ScalarNode, path: Path, later: tuple[str, ...] = ()) -> str:
         """The text after interpolation. Raises _Wrong, _NotWritten."""
-        text, faults = self._interpolation.apply(node.value)
+        text, faults = self._interpolation.apply(node.value, later)
+        self._blame(faults, node, path)
+        if not text:
+            raise _NotWritten
+        return text
+
+    def _blame(self, faults: Sequence[Fault], node: yaml.ScalarNode, path: Path) -> None:
+        """Raises _Wrong if there are any."""
         for fault in faults:
             span = self._inside(node, fault.expression)
             self.report.add(span, path, fault.message, fault.hint)
         if faults:
             raise _Wrong
-        if not text:
-            raise _NotWritten
-        return text
 
     def _inside(self, node: yaml.ScalarNode, part: str) -> Span:
         """Where a part of a scalar is, if it stands there literally on the first line."""
@@ -255,6 +286,11 @@ class Binder:
         start, end = node.start_mark.index, node.end_mark.index
         if "${" not in self._source[start:end]:
             self.secrets.add((start, end))
+
+    def _hide_command(self, node: yaml.Node, words: list[str]) -> None:
+        """The whole of it, if any word of it is secret."""
+        if masked(words) != words:
+            self.secrets.add((node.start_mark.index, node.end_mark.index))
 
     # -- problems ----------------------------------------------------------------------------
 

@@ -10,19 +10,24 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from multiproxy.config.access import MAX_KEYS, exposures
+from multiproxy.config.command import PORT
 from multiproxy.config.model import MAX_BACKENDS, Address, Backend, Config, Url
 from multiproxy.config.report import Path, Report, suggest
+from multiproxy.config.setting import settings_of
 
 _LONGEST_HOST = 58  # a backend id has 64 characters; a colon and the port take 6
 
 
 def with_ids(config: Config) -> Config:
     """The config with an id for every backend that was written without one."""
-    simulated = 0
+    simulated = managed = 0
     backends = []
     for backend in config.backends:
         simulated += backend.simulate is not None
-        if not backend.id and backend.simulate is not None:
+        managed += bool(backend.command)
+        if not backend.id and backend.command:
+            backend = replace(backend, id=f"managed-{managed}")
+        elif not backend.id and backend.simulate is not None:
             backend = replace(backend, id=f"simulated-{simulated}")
         elif not backend.id and backend.url is not None:
             backend = replace(backend, id=_id_of(backend.url))
@@ -46,6 +51,7 @@ def check(config: Config, report: Report) -> None:
     """
     _check_listeners(config, report)
     _check_backends(config, report)
+    _check_commands(config, report)
     _check_model_names(config, report)
     _check_references(config, report)
     _check_rules(config, report)
@@ -103,18 +109,50 @@ def _check_backends(config: Config, report: Report) -> None:
 
 
 def _check_kind(backend: Backend, path: Path, report: Report) -> None:
-    """Exactly one of url and simulate."""
-    written = [name for name in ("url", "simulate") if (*path, name) in report.places]
-    if len(written) == 2:
-        report.blame((*path, "simulate"), "a backend has a url or is simulated, not both")
+    """Exactly one of url, command and simulate."""
+    written = [name for name in ("url", "command", "simulate") if (*path, name) in report.places]
+    if len(written) > 1:
+        message = {
+            "command": "a backend has a url or a command, not both",
+            "simulate": f"a backend has a {written[0]} or is simulated, not both",
+        }
+        report.blame((*path, written[-1]), message[written[-1]])
     elif not written and not _is_wrong(path, report):
         hint = "'url: http://host:port', or 'simulate: {}' for a built-in one"
         report.blame(path, "a backend needs a url", hint)
 
 
+def _check_commands(config: Config, report: Report) -> None:
+    """What belongs to a command has one, and a command knows its port."""
+    always: dict[str, Path] = {}
+    for index, backend in enumerate(config.backends):
+        path: Path = ("backends", index)
+        if (*path, "command") not in report.places:
+            for name in ("env", "start", "ttl", "exclusive"):
+                default = settings_of(Backend)[name].default
+                if (*path, name) in report.places and getattr(backend, name) != default:
+                    report.blame((*path, name), f"only a backend with a command has '{name}'")
+            continue
+        if _is_wrong((*path, "command"), report) or _is_wrong((*path, "env"), report):
+            continue
+        texts = (*(backend.command or ()), *(each.value for each in backend.env))
+        if not backend.command:
+            report.blame((*path, "command"), "the command is empty")
+        elif not any(PORT in text for text in texts):
+            hint = "llama-server is told with '--port ${PORT}'"
+            report.blame((*path, "command"), "the command must hold ${PORT}, where to listen", hint)
+        if backend.start == "always" and backend.ttl is not None:
+            report.blame((*path, "ttl"), "what always runs has no 'ttl'")
+        if backend.start == "always" and backend.exclusive is not None:
+            first = always.setdefault(backend.exclusive, path)
+            if first is not path:
+                message = "only one of those that exclude each other can always run"
+                report.blame((*path, "start"), message)
+
+
 def _id_place(path: Path, report: Report) -> Path:
     """What gave a backend its id."""
-    for name in ("id", "url", "simulate"):
+    for name in ("id", "url", "command", "simulate"):
         if (*path, name) in report.places:
             return (*path, name)
     return path

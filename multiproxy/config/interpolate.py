@@ -5,7 +5,7 @@ a setting or ask for another variable. ``$${`` is a literal ``${``; any other ``
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 _EXPRESSION = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
@@ -38,11 +38,16 @@ class Interpolation:
         self._environ = environ
         self._read_file = read_file
 
-    def apply(self, text: str) -> tuple[str, list[Fault]]:
-        """The text with every expression replaced, and those that could not be."""
+    def apply(self, text: str, later: Collection[str] = ()) -> tuple[str, list[Fault]]:
+        """The text with every expression replaced, and those that could not be.
+
+        Expressions in ``later`` stay: somebody else has their values.
+        """
         faults: list[Fault] = []
 
         def value_of(match: re.Match[str]) -> str:
+            if match[0] in later:
+                return match[0]
             if match[0] == "$${":
                 return "${"
             try:

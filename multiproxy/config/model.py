@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
 from multiproxy.config.access import BackendTls, Key, Tls
+from multiproxy.config.command import PORT
 from multiproxy.config.setting import Grammar, about, setting
 from multiproxy.config.translation import Translation
 
@@ -34,6 +35,10 @@ MODEL_ALIAS = Grammar(
 BACKEND_ID = Grammar(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"),
     "1 to 64 letters, digits and . _ : -, starting with a letter or digit",
+)
+VARIABLE = Grammar(
+    re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}"),
+    "1 to 200 letters, digits and _, not starting with a digit",
 )
 # A key becomes a header field; a line end inside one would start another field.
 KEY = Grammar(re.compile(r"[!-~]{1,4096}"), "visible ASCII characters without blanks")
@@ -119,13 +124,25 @@ class Simulate:
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable of a command."""
+
+    name: str = field(metadata=about("its name", grammar=VARIABLE))
+    value: str = field(
+        default="",
+        repr=False,
+        metadata=about("its value; ${PORT} is the port", secret=True, later=(PORT,)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
-    """One llama-server: exactly one of ``url`` and ``simulate`` is set."""
+    """One llama-server: exactly one of ``url``, ``command`` and ``simulate`` is set."""
 
     id: str = field(
         metadata=about(
             "its name in models, logs and the dashboard; default: host:port of the url, or "
-            "simulated-N for the N-th simulated backend",
+            "simulated-N for the N-th simulated backend, managed-N for one with a command",
             grammar=BACKEND_ID,
             derived=True,
         )
@@ -156,6 +173,33 @@ class Backend:
     simulate: Simulate | None = setting(
         None, "started by MultiProxy itself instead of a url; {} or true = all defaults"
     )
+    command: tuple[str, ...] | None = field(
+        default=None,
+        repr=False,
+        metadata=about(
+            "a program that MultiProxy starts instead of a url, without a shell: one text, or a "
+            "list of words; ${PORT} is the port on 127.0.0.1 where it has to listen",
+            command=True,
+            later=(PORT,),
+        ),
+    )
+    env: tuple[Variable, ...] = setting(
+        (), "environment variables for the command", keyed_by="name", text_is="value"
+    )
+    start: Literal["on_demand", "always"] = setting(
+        "on_demand", "when the command is run: on_demand = when a request waits for it"
+    )
+    ttl: Duration | None = setting(
+        None,
+        "how long without a request until the command is ended; none = it stays",
+        least=_TICK,
+        most=_MONTH,
+    )
+    exclusive: str | None = setting(
+        None,
+        "a word; of all commands with the same one only one runs at a time",
+        grammar=BACKEND_ID,
+    )
     max_in_flight: int | None = setting(
         None, "requests it is sent at once, if less than its slots", least=1, most=4096
     )
@@ -175,7 +219,9 @@ class Mirror:
     """A model that gets copies of requests which another one answered."""
 
     model: str = field(
-        metadata=about("the model that gets the copies; nobody gets its answers", grammar=MODEL_NAME)
+        metadata=about(
+            "the model that gets the copies; nobody gets its answers", grammar=MODEL_NAME
+        )
     )
     share: float = setting(1.0, "of the answered requests, taken by chance", least=0, most=1)
 
@@ -293,6 +339,12 @@ class Timeouts:
     comment: Duration = setting(
         10.0,
         "between signs of life on a quiet stream, so that clients and proxies do not give up",
+        least=_TICK,
+        most=_MONTH,
+    )
+    load: Duration = setting(
+        600.0,
+        "for a command of ours to have its model loaded, downloading it included",
         least=_TICK,
         most=_MONTH,
     )

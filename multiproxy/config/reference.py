@@ -98,7 +98,10 @@ def _kind(setting: Setting) -> str:
         return ", or ".join(forms)
     if about.keyed_by is not None:
         short = f", each a list of {about.list_is} or a section" if about.list_is else ""
+        short = short or (f", each a {about.text_is}" if about.text_is else "")
         return f"{about.keyed_by}s{short}"
+    if about.command:
+        return "text, or list: text"
     return f"list: {_scalar(item, about)}" if is_scalar(item) else "list of sections"
 
 

@@ -76,6 +76,8 @@ def _forms(hint: Any, about: About, optional: bool) -> Iterator[Schema]:
         yield _keyed(item, about, about.keyed_by)
     else:
         yield {"type": "array", "items": _any(list(_forms(item, about, False)))}
+        if about.command:
+            yield {"type": "string"}
 
 
 def _one_section(section: type, about: About, optional: bool) -> Iterator[Schema]:
@@ -93,6 +95,10 @@ def _keyed(section: type, about: About, key: str) -> Schema:
     if about.list_is is not None:
         inner = settings_of(section)[about.list_is]
         forms[1:1] = _forms(inner.hint, inner.about, False)
+    if about.text_is is not None:
+        inner = settings_of(section)[about.text_is]
+        # A number or a flag is taken as it is written.
+        forms[1:1] = [*_scalar(inner.hint, inner.about), {"type": ["number", "boolean"]}]
     names = settings_of(section)[key].about
     return {
         "type": "object",

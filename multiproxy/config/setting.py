@@ -39,6 +39,8 @@ class About:
     keyed_by: str | None = None  # a list of sections written as a mapping: KEY is this field
     text_is: str | None = None  # a section written as one text: the text is this field
     list_is: str | None = None  # a section written as a list: the list is this field
+    command: bool = False  # a list that may be one text; shown without what sounds secret
+    later: tuple[str, ...] = ()  # expressions such as ${PORT} that stay as they are
 
 
 def about(doc: str, **facts: Any) -> dict[str, About]:

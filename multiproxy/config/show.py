@@ -5,14 +5,14 @@ from typing import Any
 
 import yaml
 
+from multiproxy.config.command import MASK, masked
 from multiproxy.config.model import Config
 from multiproxy.config.report import Path
 from multiproxy.config.scalar import is_scalar
 from multiproxy.config.setting import Setting, settings_of
 from multiproxy.config.written import item_of, written
 
-MASK = "***"
-_COLUMN = 48  # where the sources stand, unless the value is longer
+_COLUMN = 47  # behind it the sources stand, unless the value is longer
 
 Sources = Mapping[Path, str]
 """``("listen",)`` -> ``line 3`` or ``MULTIPROXY_LISTEN``; what is missing is a default."""
@@ -20,7 +20,7 @@ Sources = Mapping[Path, str]
 
 def as_yaml(config: Config, sources: Sources) -> str:
     """YAML with a comment behind each value that says where it comes from."""
-    lines = [f"{text:<{_COLUMN}}# {source}" if source else text for text, source in
+    lines = [f"{text:<{_COLUMN}} # {source}" if source else text for text, source in
              _section(Config, config, (), sources, "")]  # fmt: skip
     return "\n".join(lines) + "\n"
 
@@ -114,6 +114,8 @@ def _leaf(setting: Setting, value: Any) -> Any:
     if setting.about.secret and value is not None:
         return MASK
     item = item_of(setting.hint)
+    if setting.about.command:
+        return value if value is None else masked(value)
     if item is not None:
         return [written(item, setting.about, each) for each in value]
     if not is_scalar(setting.hint):
