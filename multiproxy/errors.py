@@ -359,6 +359,12 @@ class NoBackend(ProxyError):
     code = "no_backend_available"
 
 
+class NotStarted(NoBackend):
+    """The command that serves the model could not be started, or it died at once."""
+
+    code = "backend_not_started"
+
+
 class Cancelled(ProxyError):
     """An operator ended the request from the dashboard; clients are told not to repeat it."""
 

@@ -16,6 +16,7 @@ class BackendState(IntEnum):
     SLEEPING = 3  # it answers, and loads its model when a request comes
     DOWN = 4
     DRAINING = 5  # it left the configuration; workers of an old generation still use it
+    STOPPED = 6  # its command is run when a request waits for it
 
 
 class BackendRow(NamedTuple):

@@ -27,7 +27,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MAGIC = b"MultiPrx"
-VERSION = 9  # raise it with every change below this line
+VERSION = 10  # raise it with every change below this line
 
 WORKERS = 64  # rows, not processes: a draining generation keeps its rows until it has ended
 BACKENDS = 256
@@ -86,7 +86,9 @@ FAILURES = _after(FAILED, "failures", "worker i", WORKERS, 4 * BACKENDS)
 SUCCEEDED = _after(FAILURES, "succeeded", "worker i", WORKERS, 8 * BACKENDS)
 # copies: u32 mirrored requests, which are not among those in flight, [worker][backend]
 COPIES = _after(SUCCEEDED, "copies", "worker i" + _DEAD, WORKERS, 4 * BACKENDS)
-DEATHS = _after(COPIES, "deaths", "worker i", WORKERS, 12 * LINE)
+# wanted: u64 stamp: a request waits for the backend to be started, [worker][backend]
+WANTED = _after(COPIES, "wanted", "worker i", WORKERS, 8 * BACKENDS)
+DEATHS = _after(WANTED, "deaths", "worker i", WORKERS, 12 * LINE)
 # backends: one line of version, then a row of numbers and a blob of facts for each
 BOARD = _after(DEATHS, "board", "the supervisor", 1, LINE)
 BACKEND = _after(BOARD, "backend", "the supervisor", BACKENDS, 2 * LINE)
@@ -108,7 +110,7 @@ MEMORY = _after(KEY, "memory", "any worker: see memory.py", 16384, 16 * MEMORY_W
 
 SECTIONS = (
     HEADER, WORKER, ORDERS, IN_FLIGHT, OPENED, FAILED, FAILURES, SUCCEEDED,
-    COPIES, DEATHS, BOARD, BACKEND, FACTS, LIVE, RING, KEY, MEMORY,
+    COPIES, WANTED, DEATHS, BOARD, BACKEND, FACTS, LIVE, RING, KEY, MEMORY,
 )  # fmt: skip
 # Some 210 MiB of addresses; memory is used only for the pages that were touched.
 SIZE = -(-MEMORY.end // PAGE) * PAGE

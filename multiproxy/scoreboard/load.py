@@ -32,6 +32,7 @@ class Load:
         self._failures = _Table(memory, layout.FAILURES, "I")
         self._succeeded = _Table(memory, layout.SUCCEEDED, "Q")
         self._copies = _Table(memory, layout.COPIES, "I")
+        self._wanted = _Table(memory, layout.WANTED, "Q")
 
     def in_flight(self, backend: int) -> int:
         """Requests that all workers together have at ``backend`` now."""
@@ -86,6 +87,14 @@ class Load:
         """When any worker last saw ``backend`` alive; 0 for never."""
         return max(self._succeeded.columns[backend].tolist())
 
+    def want(self, worker: int, backend: int, now_ns: int) -> None:
+        """Say that requests of ``worker`` wait for ``backend`` to be started."""
+        self._wanted.cells[worker * layout.BACKENDS + backend] = now_ns
+
+    def last_wanted(self, backend: int) -> int:
+        """When any worker last wanted ``backend``; 0 for never."""
+        return max(self._wanted.columns[backend].tolist())
+
     def reset(self, worker: int) -> None:
         """Forget a dead worker's requests. For the supervisor, once its pid was reaped."""
         start = worker * layout.BACKENDS
@@ -94,6 +103,8 @@ class Load:
 
     def forget_backend(self, backend: int) -> None:
         """Clear the stamps of a row that a new backend takes. For the supervisor, before use."""
-        for table in (self._opened, self._failed, self._failures, self._succeeded):
+        for table in (
+            self._opened, self._failed, self._failures, self._succeeded, self._wanted
+        ):  # fmt: skip
             for worker in range(layout.WORKERS):
                 table.columns[backend][worker] = 0

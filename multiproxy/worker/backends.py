@@ -33,8 +33,8 @@ class Backend:
 class Backends:
     """All backends of one configuration, and the routes that follow from their reports.
 
-    ``indices`` maps ids to rows of the backend board, ``urls`` those of simulated ones to
-    their addresses. ``refresh`` is cheap when nothing changed.
+    ``indices`` maps ids to rows of the backend board, ``urls`` those of servers that the
+    supervisor starts to their addresses. ``refresh`` is cheap when nothing changed.
     """
 
     def __init__(
@@ -65,10 +65,13 @@ class Backends:
         self._scaled = {model.name: model.scale_window for model in config.models}
         self._most = {indices[each.id]: each.max_in_flight for each in config.backends}
         self._tags = {each.id: frozenset(each.tags) for each in config.backends}
+        self.groups: dict[int, str] = {}  # of those with a command: see ``Summons``
         self.weights = {indices[backend.id]: backend.weight for backend in config.backends}
         for backend in config.backends:
             index = indices[backend.id]
             url = backend.url or urls[backend.id]
+            if backend.command:
+                self.groups[index] = backend.exclusive or ""
             pool = Pool(
                 url.host,
                 url.port,
@@ -98,6 +101,8 @@ class Backends:
                 self.facts[index] = orjson.loads(facts)
                 reports[index] = _reported(self.facts[index])
                 self._policies[index] = _informed(self._policies[index], self.facts[index])
+            if index in self.groups:
+                reports[index] = _named(self.by_index[index].id, reports.get(index))
         self.table = Table(
             self._config.models, self._config.default_model, self._indices, reports, self._tags
         )
@@ -171,8 +176,17 @@ def _reported(facts: Mapping[str, Any]) -> Reported:
     )
 
 
+def _named(id: str, reported: Reported | None) -> Reported:
+    """What a command's server goes by: its id, with which it can be asked for before it has
+    ever run, and what it reported.
+    """
+    if reported is None:
+        return Reported((id,))
+    return replace(reported, names=tuple(dict.fromkeys((id, *reported.names))))
+
+
 def parse_urls(urls: Mapping[str, str]) -> dict[str, Url]:
-    """Return the addresses of simulated backends, ``http://host:port`` by id."""
+    """Return the addresses of servers of our own, ``http://host:port`` by id."""
     parsed = {}
     for id, url in urls.items():
         host, _, port = url.removeprefix("http://").rpartition(":")

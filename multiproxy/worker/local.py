@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from multiproxy.worker.main import Worker
 
 JSON = b"Content-Type: application/json; charset=utf-8\r\n"
-_SERVING = (BackendState.UP, BackendState.SLEEPING)
+_SERVING = (BackendState.UP, BackendState.SLEEPING, BackendState.STOPPED)  # or will, if asked
 
 
 def answer(

@@ -99,6 +99,8 @@ class Worker:
             queue_limit=config.limits.queue,
             queue_s=config.timeouts.queue,
             names={position: id for id, position in extra["backends"].items()},
+            groups=self.backends.groups,
+            learn=self._learn,
         )
         self.placer.slots = self.backends.slots
         self.mirror = Mirror(self)
@@ -130,10 +132,15 @@ class Worker:
 
     def refresh(self) -> None:
         """Take over what the supervisor found out about the backends."""
-        if self.backends.refresh():
+        if self._learn() and self.placer.waiting:
+            self.placer.wake()
+
+    def _learn(self) -> bool:
+        """Read the backend board; tells whether it had changed."""
+        changed = self.backends.refresh()
+        if changed:
             self.retries.budget.resize(*self.backends.slots.values())
-            if self.placer.waiting:
-                self.placer.wake()
+        return changed
 
     def is_down(self, backend: int) -> bool:
         """Whether the probes found a backend dead."""

@@ -10,15 +10,16 @@ import math
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from multiproxy.dialects.events import Usage
-from multiproxy.errors import NoBackend, Overloaded
+from multiproxy.errors import NoBackend, NotStarted, Overloaded
 from multiproxy.routing.placement import Candidate, Decision, Reason, Shares, choose, shortlist
 from multiproxy.routing.queue import NORMAL, Queue
 from multiproxy.routing.recall import Wish
 from multiproxy.routing.table import Route
 from multiproxy.scoreboard import NO_CHOICE, BackendState, Choice, Scoreboard
+from multiproxy.worker.summons import LOOK_S, Summons
 from multiproxy.worker.trust import Trusted
 from multiproxy.worker.wishes import NO_WISH, Wishes
 
@@ -32,7 +33,7 @@ _MOST_ROUTES = 256  # whose backends that are up are kept
 # Who waits for a cache waits at most this many times what the cache saves: guesses may be wrong.
 PATIENCE = 4.0
 _READY = (BackendState.UP, BackendState.SLEEPING)
-_COMING = (BackendState.UNCHECKED, BackendState.LOADING)
+_COMING = (BackendState.UNCHECKED, BackendState.LOADING, BackendState.STOPPED)
 
 
 class Lease:
@@ -76,6 +77,8 @@ class _Ticket:
     wish: Wish
     future: "asyncio.Future[Lease]"
     told: Callable[[int, float], None] | None = None
+    joined: float = field(default_factory=time.monotonic)
+    limit: asyncio.Timeout | None = None
     number: int = 0
     wanted: int | None = None  # the backend whose cache it waits for
     patient_until: float = 0.0  # from then on any free slot will do
@@ -85,6 +88,8 @@ class Placer:
     """Placement for one worker; ``weights`` by backend index.
 
     ``slots`` by backend index, 0 for no known bound, is kept up to date by ``Backends``.
+    ``groups``: the backends with a command; see ``Summons``. ``learn`` is called when the board
+    changed, before anybody is placed: who is up now may have slots of which we do not know yet.
     """
 
     def __init__(
@@ -96,8 +101,11 @@ class Placer:
         queue_limit: int,
         queue_s: float,
         names: Mapping[int, str] | None = None,
+        groups: Mapping[int, str] | None = None,
+        learn: Callable[[], object] = lambda: None,
     ) -> None:
         self._board = board
+        self._learn = learn
         self._worker = worker
         self._weights = weights
         self.slots: dict[int, int] = {}
@@ -112,6 +120,7 @@ class Placer:
         self._queue_s = queue_s
         self._chance = random.Random()
         self.trusted = Trusted(board, worker)
+        self._summons = Summons(board, worker, groups or {})
         self._poll: asyncio.TimerHandle | None = None
 
     @property
@@ -144,9 +153,8 @@ class Placer:
             if isinstance(lease, Lease):
                 return lease
         if not self._may_wait(route, tried):
-            raise NoBackend(
-                f"No backend for the model '{route.model}' is available.", retry_after_s=2
-            )
+            raise self._nobody(route)
+        self._summons.call(route, tried, 0.0)
         try:
             ticket.number = self._queue.join(
                 route.model,
@@ -166,8 +174,10 @@ class Placer:
             self._show_waiting()
 
     async def _wait(self, ticket: _Ticket) -> Lease:
+        is_called = self._summons.is_called(ticket.route, ticket.tried)
+        limit_s = max(self._queue_s, LOOK_S) if is_called else self._queue_s
         try:
-            async with asyncio.timeout(self._queue_s):
+            async with asyncio.timeout(limit_s) as ticket.limit:
                 return await ticket.future
         except TimeoutError as error:
             if _was_served(ticket):
@@ -195,6 +205,7 @@ class Placer:
         mine = len(self._queue)
         if not mine:
             return
+        self._call_servers()
         all_ = sum(
             self._board.workers[worker].waiting for worker in range(len(self._board.workers))
         )
@@ -204,6 +215,29 @@ class Placer:
                 if ticket.told is not None and not ticket.future.done():
                     position = math.ceil(place * max(1.0, all_ / mine))
                     ticket.told(position, position * rate_s)
+
+    def _call_servers(self) -> None:
+        """Want the servers that are waited for; the time one takes to load is no queueing."""
+        now, loop_now = time.monotonic(), asyncio.get_running_loop().time()
+        for line in self._queue.lines():
+            for ticket in line:
+                if ticket.future.done():
+                    continue
+                self._summons.call(ticket.route, ticket.tried, now - ticket.joined)
+                limit = ticket.limit
+                if limit is not None and not limit.expired():
+                    if self._summons.is_coming(ticket.route, ticket.tried):
+                        limit.reschedule(loop_now + max(self._queue_s, LOOK_S))
+
+    def _nobody(self, route: Route) -> NoBackend:
+        """Why a request is not even worth waiting."""
+        if self._summons.serves(route):
+            return NotStarted(
+                f"The server of the model '{route.model}' could not be started; "
+                "the log of MultiProxy has the reason.",
+                retry_after_s=5,
+            )
+        return NoBackend(f"No backend for the model '{route.model}' is available.", retry_after_s=2)
 
     def _retry_after_s(self, route: Route) -> int:
         """When a client that finds no place had better come back: half the line is gone then."""
@@ -238,12 +272,7 @@ class Placer:
                     ticket.future.set_result(lease)
                     self._queue.leave(ticket.route.model, ticket.number, served=True)
                 elif not self._may_wait(ticket.route, ticket.tried):
-                    ticket.future.set_exception(
-                        NoBackend(
-                            f"No backend for the model '{ticket.route.model}' is available.",
-                            retry_after_s=2,
-                        )
-                    )
+                    ticket.future.set_exception(self._nobody(ticket.route))
                 elif lease.is_full and not ticket.tried:
                     break  # who waits behind it wants the same slots
 
@@ -277,6 +306,7 @@ class Placer:
         if board.version != self._ready_version:
             self._ready_version = board.version
             self._ready_of.clear()
+            self._learn()
         ready = self._ready_of.get(candidates)
         if ready is None:
             if len(self._ready_of) >= _MOST_ROUTES:
