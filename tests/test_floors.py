@@ -44,6 +44,7 @@ EXERCISED_BY: dict[str, str] = {
     "worker/serving.py": "worker/test_failover.py",
     "worker/mirrored.py": "worker/test_mirror.py",
     # supervisor: the whole of it, with stand-in workers
+    "supervisor/children.py": "supervisor/test_managed.py",
     "supervisor/metrics_now.py": "supervisor/test_metrics.py",
     "supervisor/reloads.py": "supervisor/test_main.py",
     "supervisor/rollout.py": "supervisor/test_main.py",

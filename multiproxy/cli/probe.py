@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ TIMEOUT_S = 5.0  # for each question
 _SHOWN_MODELS = 2
 _HEAD = ("backend", "state", "model", "slots", "context", "answered in")
 SIMULATED = "simulated"
+COMMAND = "command"  # it may be run for a request, or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ def probe(config: Config, timeout_s: float = TIMEOUT_S) -> list[Finding]:
 
 
 async def _ask(backend: Backend, timeout_s: float) -> Finding:
+    if backend.command:
+        return _of_command(backend)
     if backend.url is None:  # `serve` starts it
         return Finding(backend.id, SIMULATED)
     try:
@@ -94,6 +98,15 @@ async def _ask(backend: Backend, timeout_s: float) -> Finding:
     )
 
 
+def _of_command(backend: Backend) -> Finding:
+    """Nothing is run; but a program that is not there would not be there later either."""
+    program = (backend.command or ("",))[0]
+    if shutil.which(program) is None:
+        down = BackendState.DOWN.name.lower()
+        return Finding(backend.id, down, f"there is no program {program!r} to run")
+    return Finding(backend.id, COMMAND)
+
+
 def as_json(findings: Sequence[Finding]) -> list[dict[str, object]]:
     return [asdict(finding) for finding in findings]
 
@@ -115,7 +128,7 @@ def table(config: Config, findings: Sequence[Finding]) -> str:
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
-    if finding.reason or finding.state == SIMULATED:
+    if finding.reason or finding.state in (SIMULATED, COMMAND):
         text = finding.reason or "started by multiproxy serve"
         return finding.id, finding.state, printable(text)
     names = ", ".join(finding.models[:_SHOWN_MODELS])

@@ -30,7 +30,12 @@ class Row:
 
 
 def _is_same(one: Backend, other: Backend) -> bool:
-    return (one.id, one.url, one.simulate) == (other.id, other.url, other.simulate)
+    return _address(one) == _address(other)
+
+
+def _address(backend: Backend) -> tuple[object, ...]:
+    """What stands for where it is; of a command: everything that it is run with."""
+    return backend.id, backend.url, backend.simulate, backend.command, backend.env
 
 
 class BackendRows:

@@ -1,7 +1,7 @@
 """Child processes: started with inherited descriptors, reaped when SIGCHLD says so."""
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 OnExit = Callable[[int], None]
 
@@ -19,19 +19,24 @@ class Children:
         on_exit: OnExit,
         *,
         silent: bool = False,
+        output: int | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> "subprocess.Popen[bytes]":
         """Run ``command`` with the descriptors ``inherit`` under their numbers.
 
         ``on_exit`` gets the exit status, negative for the signal that ended it. What a
-        ``silent`` one prints is thrown away, its errors are not.
+        ``silent`` one prints is thrown away, its errors are not; ``output`` is a descriptor that
+        gets both. ``environ`` is its environment, by default ours.
 
         Raises:
-            OSError: the system has no room for another process.
+            OSError: the system has no room for another process, or there is no such program.
         """
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if silent else None,
+            stdout=subprocess.DEVNULL if silent else output,
+            stderr=output,
+            env=environ,
             pass_fds=inherit,
             # Ctrl+C in a terminal goes to its whole process group, but a worker must not end
             # before the supervisor has decided to drain.

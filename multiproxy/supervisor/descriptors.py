@@ -2,15 +2,18 @@
 
 import contextlib
 import os
+import random
 import resource
 import socket
 import tempfile
+from collections.abc import Collection
 
 from multiproxy.config import Address
 
 BACKLOG = 4096  # connections that wait while every worker is busy; the kernel may cut it lower
 
 MOST_DESCRIPTORS = 65_536
+_PORTS = range(17_000, 32_000)
 
 
 class CannotListen(Exception):
@@ -86,6 +89,33 @@ def raise_descriptor_limit() -> None:
         # macOS says "unlimited" and refuses more than its kernel's own limit.
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def unused_port(taken: Collection[int]) -> int:
+    """A port of 127.0.0.1 on which nobody listens now, and for which a program can be told.
+
+    Below those that systems give to outgoing connections: one of them could hold it by chance
+    when the program is started, minutes or days from now.
+
+    Raises:
+        CannotListen: there is none.
+    """
+    for _ in range(100):
+        port = random.choice(_PORTS)
+        if port not in taken and is_unused(port):
+            return port
+    raise CannotListen("no port of 127.0.0.1 is free for a command")
+
+
+def is_unused(port: int) -> bool:
+    """Whether nobody listens on a port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 class Lifeline:

@@ -19,7 +19,7 @@ _PHASES: Mapping[Phase, views.Phase] = {
     Phase.DECODING: views.Phase.DECODING,
     Phase.FINISHING: views.Phase.DECODING,
 }
-_NO_BACKEND = ("no_backend_available", "overloaded", "model_loading")
+_NO_BACKEND = ("no_backend_available", "backend_not_started", "overloaded", "model_loading")
 
 
 def running_view(row: Running, backend: str, now_ns: int) -> views.RunningView:

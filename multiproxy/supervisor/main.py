@@ -31,6 +31,7 @@ from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.key_rows import KeyRows
 from multiproxy.supervisor.limit_watch import LimitWatch
 from multiproxy.supervisor.log import Level, Log, is_terminal
+from multiproxy.supervisor.managed import ManagedServers
 from multiproxy.supervisor.metrics import Metrics
 from multiproxy.supervisor.operator import Operator
 from multiproxy.supervisor.private_folder import PrivateFolder
@@ -102,6 +103,7 @@ class Supervisor:
         self._simulated = SimulatedServers(self._children, log, self._lifeline.fd, simulate)
         self._rows = BackendRows()
         self._watch = Watch(self._board, log)
+        self._managed = ManagedServers(self._board, self._children, self._watch, log)
         self._folder = PrivateFolder()
         key_rows = KeyRows(self._board.keys)
         self._limits = LimitWatch(config, self._board.keys, key_rows, log)
@@ -110,6 +112,7 @@ class Supervisor:
             self._rows,
             key_rows,
             self._simulated,
+            self._managed,
             self._watch,
             log,
             self._folder.file("responses.db"),
@@ -158,6 +161,7 @@ class Supervisor:
             vitals.view,
             self._history,
             self._metrics,
+            self._managed,
         )
         # now and then
         self._collect_at = 0.0
@@ -196,6 +200,7 @@ class Supervisor:
             if self._rollout.current is not None:
                 self._limits.follow(self._rollout.current.config)
             self._simulated.tick()
+            self._managed.tick({row.index for row in self._rows.retired()})
             self._watch.tick()
             now = time.monotonic()
             self._reloads.tick(now)
@@ -289,6 +294,7 @@ class Supervisor:
         if self._screen is not None:
             self._screen.close()
         self._simulated.stop_all()
+        await self._managed.close()
         self._children.kill_all()
         await self._discovery.close()
         await self._watch.close()

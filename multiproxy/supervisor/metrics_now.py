@@ -15,7 +15,7 @@ from multiproxy.supervisor.rollups.level import counted_as
 
 _STATES = (
     BackendState.UP, BackendState.LOADING, BackendState.SLEEPING, BackendState.DRAINING,
-    BackendState.DOWN,
+    BackendState.STOPPED, BackendState.DOWN,
 )  # fmt: skip
 
 

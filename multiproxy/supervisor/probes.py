@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from multiproxy._http.tls import backend_context
 from multiproxy.config import Url
@@ -18,12 +19,30 @@ from multiproxy.supervisor.verdict import ALIVE_S, Sight, Standing, interval_s, 
 
 TIMEOUT_S = 5.0  # for each of the three questions
 LEAST_PAUSE_S = 0.2  # between two probes, however many failures workers report
+STARTING_S = 0.3  # a server that was just started may be ready any moment
+UNASKED_S = 60.0  # one without a process is not asked: whoever starts it tells
 STILL_DOWN_FIRST_S = 60.0  # then twice as long each time
 STILL_DOWN_LONGEST_S = 3600.0
 
 # What a held backend is shown as does not hide that it is dead.
 _DEAD = (BackendState.DOWN,)
+_RESTING = (BackendState.SLEEPING, BackendState.STOPPED)
 _ADMITTING = (BackendState.UP, BackendState.SLEEPING)
+
+
+class Process(Protocol):
+    """What is known of a server that is started by us, besides what it answers."""
+
+    starts: int
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether there is somebody to answer."""
+        ...
+
+    def overrule(self, seen: Standing) -> Standing:
+        """What the backend is when checks say ``seen``."""
+        ...
 
 
 class Probe:
@@ -36,11 +55,14 @@ class Probe:
         board: Scoreboard,
         log: Log,
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        process: Process | None = None,
     ) -> None:
         self.row = row
         self.url = url
-        self.standing = Standing()
+        self._process = process
+        self.standing = process.overrule(Standing()) if process is not None else Standing()
         self.facts: Json = facts_of(None, None, False)
+        self._has_met = False
         self.since_ns = clock_ns()
         self.rounds = 0
         self.failed = 0  # checks without a good answer
@@ -62,7 +84,7 @@ class Probe:
             await self.probe()
             self._wake.clear()
             # Spread, so that many backends are not asked in one instant.
-            await self._pause(interval_s(self.standing) * random.uniform(0.8, 1.0))
+            await self._pause(self._interval_s() * random.uniform(0.8, 1.0))
 
     def tick(self) -> None:
         """Ask at once when a worker reported a failure since the last look, or let it rest."""
@@ -72,14 +94,31 @@ class Probe:
             self._failures = failures
             self._wake.set()
 
+    def told(self, standing: Standing) -> None:
+        """Write down what is true now without asking: of a process that is ours."""
+        now = self._clock_ns()
+        before, self.standing = self.standing, standing
+        if standing.state is not before.state:
+            self._changed(before, now)
+        self._write(*self._last)
+        self._wake.set()
+
     async def probe(self) -> Standing:
         """Ask once and write down what is true now."""
+        process = self._process
+        starts = process.starts if process is not None else 0
+        if process is not None and not process.is_asked:
+            self._write(*self._last)
+            return self.standing
         started = self._clock_ns()
         sight = await self._look()
         now = self._clock_ns()
+        if process is not None and process.starts != starts:
+            return self.standing  # this was about another one
         succeeded = self._board.load.last_succeeded(self.row.index)
         alive = succeeded > 0 and now - succeeded < ALIVE_S * 1e9
-        before, self.standing = self.standing, judge(sight, self.standing, alive)
+        before, found = self.standing, judge(sight, self.standing, alive)
+        self.standing = found if process is None else process.overrule(found)
         self.failed += self.standing.misses > before.misses
         self._learn(sight)
         if self.standing.state is not before.state:
@@ -94,6 +133,14 @@ class Probe:
         """Give the backend no new requests, or give it some again; what runs there goes on."""
         self.row.held = held
         self._write(*self._last)
+
+    def _interval_s(self) -> float:
+        if self._process is None:
+            return interval_s(self.standing)
+        if not self._process.is_asked:
+            return UNASKED_S
+        loading = self.standing.state is BackendState.LOADING
+        return STARTING_S if loading else interval_s(self.standing)
 
     async def _pause(self, interval: float) -> None:
         await asyncio.sleep(LEAST_PAUSE_S)
@@ -117,7 +164,9 @@ class Probe:
 
     def _learn(self, sight: Sight) -> None:
         """Keep the old facts where a question went unanswered."""
-        self.facts = facts_seen(sight) or self.facts
+        seen = facts_seen(sight)
+        self._has_met = self._has_met or seen is not None
+        self.facts = seen or self.facts
 
     def _write(self, now: int, duration_us: int) -> None:
         backend = self.row.backend
@@ -128,7 +177,8 @@ class Probe:
         facts = dict(self.facts)
         facts["slots"] = slots = backend.slots or facts["slots"]
         facts["n_ctx"] = n_ctx = backend.context_size or facts["n_ctx"]
-        self._board.backends.write_facts(self.row.index, encode(facts))
+        if self._has_met or self._process is None:  # else workers assume the best
+            self._board.backends.write_facts(self.row.index, encode(facts))
         row = BackendRow(
             state, slots, n_ctx, self.since_ns, now,
             min(duration_us, 2**32 - 1), self.standing.misses, self.url.port,
@@ -144,8 +194,8 @@ class Probe:
             self.resting.restarted(now)
         self._was_down = state is BackendState.DOWN or (self._was_down and state not in _ADMITTING)
         # A start is no change, and falling asleep is no trouble: neither is drawn.
-        is_news = before.state not in (BackendState.UNCHECKED, BackendState.SLEEPING)
-        is_drawn = state is BackendState.DOWN or (is_news and state is not BackendState.SLEEPING)
+        is_news = before.state not in (BackendState.UNCHECKED, *_RESTING)
+        is_drawn = state is BackendState.DOWN or (is_news and state not in _RESTING)
         mark = f"{name} {state.name.lower()}" if is_drawn else ""
         if state is BackendState.DOWN:
             self._log.warning(f"{name} is down: {self.standing.reason}", mark)
@@ -153,7 +203,7 @@ class Probe:
             self._log.info(f"{name} is up again after {span(lasted)}: {self.summary()}", mark)
         elif state in _ADMITTING:
             self._log.info(f"{name} is {state.name.lower()}: {self.summary()}", mark)
-        else:
+        elif self._process is None:  # else who starts and ends it has told
             self._log.info(f"{name} is {state.name.lower()}", mark)
 
     def _remind(self, now: int) -> None:

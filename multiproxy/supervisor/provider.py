@@ -15,8 +15,10 @@ from multiproxy.scoreboard import (
 from multiproxy.supervisor.backend_rows import BackendRows, Row
 from multiproxy.supervisor.dashboard import views
 from multiproxy.supervisor.exchange_views import running_view
+from multiproxy.supervisor.facts import Json
 from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.log import Level, Log
+from multiproxy.supervisor.managed import ManagedServers
 from multiproxy.supervisor.metrics import Metrics
 from multiproxy.supervisor.metrics_now import Now
 from multiproxy.supervisor.stats import Stats
@@ -29,6 +31,7 @@ _STATES: Mapping[BackendState, views.BackendState] = {
     BackendState.SLEEPING: views.BackendState.SLEEPING,
     BackendState.DOWN: views.BackendState.DOWN,
     BackendState.DRAINING: views.BackendState.DRAINING,
+    BackendState.STOPPED: views.BackendState.STOPPED,
 }
 _ADMITTING = (views.BackendState.UP, views.BackendState.SLEEPING)
 _KINDS: Mapping[Level, str] = {Level.INFO: "ok", Level.WARNING: "warn", Level.ERROR: "err"}
@@ -49,6 +52,7 @@ class Provider:
         health: Callable[[], views.HealthView],
         history: History | None = None,
         metrics: Metrics | None = None,
+        managed: ManagedServers | None = None,
     ) -> None:
         self.health = health
         self._board = board
@@ -58,6 +62,7 @@ class Provider:
         self._log = log
         self._history = history
         self._metrics = metrics or Metrics(MetricsSettings())
+        self._managed = managed
         self._usage: dict[tuple[str, float], tuple[float, list[views.UsageView]]] = {}
         self._windows: dict[str, tuple[float, views.WindowView]] = {}  # made when (monotonic)
 
@@ -150,7 +155,7 @@ class Provider:
             address=f"{probe.url.host}:{probe.url.port}",
             state=state if is_current else views.BackendState.DRAINING,
             since=epoch + since_ns / 1e9,
-            models=tuple(model["id"] for model in probe.facts["models"]),
+            models=_names(row, probe.facts),
             slots_busy=self._board.load.in_flight(row.index),
             slots_total=numbers.slots or None,
             context_size=numbers.n_ctx or None,
@@ -161,4 +166,29 @@ class Provider:
             detail=probe.facts["build"],
             held=row.held,
             leaves=not is_current,
+            server=self._server(row),
         )
+
+    def _server(self, row: Row) -> views.ServerView | None:
+        server = self._managed.get(row.index) if self._managed is not None else None
+        if server is None:
+            return None
+        return views.ServerView(
+            command=server.shown,
+            stage=server.life.stage.value,
+            pid=server.process.pid if server.process is not None else None,
+            started_at=server.started_at,
+            starts=server.life.starts,
+            deaths=server.life.deaths,
+            reason=server.life.reason,
+            start=row.backend.start,
+            ttl_s=row.backend.ttl,
+            exclusive=row.backend.exclusive or "",
+            lines=tuple(views.LineView(line.at, line.text) for line in server.output.lines),
+        )
+
+
+def _names(row: Row, facts: Json) -> tuple[str, ...]:
+    """What its models are called; one with a command goes by its id as well."""
+    names = [row.id] if row.backend.command else []
+    return tuple(dict.fromkeys([*names, *(model["id"] for model in facts["models"])]))

@@ -9,10 +9,11 @@ import time
 from dataclasses import dataclass, replace
 
 from multiproxy._http.tls import backend_context, server_context
-from multiproxy.config import Config, Url, encode
+from multiproxy.config import Backend, Config, Url, encode
 from multiproxy.supervisor.backend_rows import BackendRows, Row
 from multiproxy.supervisor.key_rows import KeyRows
 from multiproxy.supervisor.log import Log
+from multiproxy.supervisor.managed import ManagedServers
 from multiproxy.supervisor.simulated import SimulatedServers
 from multiproxy.supervisor.watch import Watch
 from multiproxy.supervisor.workers import Generation, Stage, Workers
@@ -37,6 +38,7 @@ class Rollout:
         rows: BackendRows,
         keys: KeyRows,
         simulated: SimulatedServers,
+        managed: ManagedServers,
         watch: Watch,
         log: Log,
         responses_path: str = "",
@@ -48,6 +50,7 @@ class Rollout:
         self._rows = rows
         self._keys = keys
         self._simulated = simulated
+        self._managed = managed
         self._watch = watch
         self._responses_path = responses_path  # of the stored responses all workers share
         self._log = log
@@ -69,7 +72,8 @@ class Rollout:
         try:
             urls = {row.index: self._url_of(row) for row in rows}
             for row in rows:
-                self._watch.start(row, urls[row.index])
+                server = self._managed.get(row.index)
+                self._watch.start(row, urls[row.index], server.life if server else None)
             extra = {
                 "generation": number,
                 "workers": worker_count,
@@ -79,13 +83,16 @@ class Rollout:
                 "replica_of": self._keys.replica_of,
                 "responses": self._responses_path if config.store_responses else "",
             }
-            told = replace(config, dashboard=None)  # its password is not for workers
+            # The dashboard's password is not for workers, nor is what a command is told.
+            backends = tuple(map(_without_arguments, config.backends))
+            told = replace(config, dashboard=None, backends=backends)
             generation = self._workers.start(
                 number, worker_count, encode(told, extra), config.timeouts.drain
             )
         except BaseException:
             self._release(number)
             raise
+        self._managed.load_s = config.timeouts.load
         self._numbers = number
         self._known.add(number)
         self.next = Deployment(config, generation, tuple(rows), time.time())
@@ -119,6 +126,8 @@ class Rollout:
             self._log.info(text, mark="reload")
 
     def _url_of(self, row: Row) -> Url:
+        if row.backend.command:
+            return self._managed.url_of(row)
         return row.backend.url or self._simulated.url_of(row)
 
     def _release(self, number: int) -> None:
@@ -126,6 +135,11 @@ class Rollout:
         for row in self._rows.release(number):
             self._watch.stop(row)
             self._simulated.stop(row.index)
+            self._managed.stop(row.index)
+
+
+def _without_arguments(backend: Backend) -> Backend:
+    return replace(backend, command=backend.command[:1], env=()) if backend.command else backend
 
 
 def check_certificates(config: Config) -> None:

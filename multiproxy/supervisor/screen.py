@@ -20,9 +20,11 @@ _MARKS = {
     BackendState.UP: "✓",
     BackendState.SLEEPING: "✓",
     BackendState.DOWN: "✗",
+    BackendState.STOPPED: "·",
 }
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_SETTLED = (BackendState.UP, BackendState.SLEEPING, BackendState.DOWN)
+_READY = (BackendState.UP, BackendState.SLEEPING, BackendState.STOPPED)
+_SETTLED = (*_READY, BackendState.DOWN)
 
 
 class Facts(NamedTuple):
@@ -89,6 +91,8 @@ def backend_line(probe: Probe, width: int, turn: int, elapsed_s: float) -> str:
     state = probe.standing.state
     if state in (BackendState.UP, BackendState.SLEEPING):
         text = probe.summary() + (" (sleeping)" if state is BackendState.SLEEPING else "")
+    elif state is BackendState.STOPPED:
+        text = "its command is run when a request waits for it"
     elif state is BackendState.DOWN:
         text = printable(probe.standing.reason)
     else:
@@ -133,9 +137,7 @@ class Screen:
         width = max((len(probe.row.id) for probe in probes), default=0)
         elapsed = now - self._started_at
         lines = [backend_line(probe, width, self._turn, elapsed) for probe in probes]
-        ready = sum(
-            probe.standing.state in (BackendState.UP, BackendState.SLEEPING) for probe in probes
-        )
+        ready = sum(probe.standing.state in _READY for probe in probes)
         if self.is_done:
             total = _plural(len(probes), "backend")
             lines += ["", f"  Ready: {ready} of {total}. Ctrl+C to stop.", ""]

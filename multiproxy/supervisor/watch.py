@@ -7,7 +7,7 @@ from multiproxy.config import Url
 from multiproxy.scoreboard import BackendRow, BackendState, Scoreboard
 from multiproxy.supervisor.backend_rows import Row
 from multiproxy.supervisor.log import Log
-from multiproxy.supervisor.probes import Probe
+from multiproxy.supervisor.probes import Probe, Process
 
 
 class Watch:
@@ -20,11 +20,15 @@ class Watch:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self.is_panic = False  # more than half of the backends rest
 
-    def start(self, row: Row, url: Url) -> None:
-        """Watch a row; one that is watched already only gets its new settings."""
+    def start(self, row: Row, url: Url, process: Process | None = None) -> None:
+        """Watch a row; one that is watched already only gets its new settings.
+
+        ``process`` is that of a server of our own, which is asked only while it runs.
+        """
         if row.index not in self._probes:
             self._board.load.forget_backend(row.index)
-            probe = self._probes[row.index] = Probe(row, url, self._board, self._log)
+            probe = Probe(row, url, self._board, self._log, process=process)
+            self._probes[row.index] = probe
             self._tasks[row.index] = asyncio.create_task(self._run(probe))
 
     def stop(self, row: Row) -> None:

@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from multiproxy.supervisor.dashboard import overview, windows
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
-from multiproxy.supervisor.dashboard.views import BackendState, BackendView, SummaryView
+from multiproxy.supervisor.dashboard.views import (
+    BackendState,
+    BackendView,
+    LineView,
+    SummaryView,
+)
 
 Data = dict[str, object]
+
+SHOWN_LINES = 8  # of what a command wrote; the JSON has all that are kept
 
 # What usually helps, by a word of the reason; the first that fits.
 ADVICE = (
@@ -31,6 +38,7 @@ class Card:
     speed: float
     since_s: float | None
     advice: str
+    lines: tuple[LineView, ...]  # what a command of ours wrote last
 
 
 def head(snapshot: Snapshot, look: Look) -> Data:
@@ -49,6 +57,7 @@ def rows(snapshot: Snapshot, look: Look) -> Data:
             windows.rate_now(output[backend.id]) if backend.id in output else 0.0,
             snapshot.now - backend.since if backend.since is not None else None,
             advice(backend),
+            backend.server.lines[-SHOWN_LINES:] if backend.server else (),
         )
         for backend in snapshot.backends
     ]
@@ -59,5 +68,7 @@ def advice(view: BackendView) -> str:
     """What to try, for a backend that is down for a reason we know."""
     if view.state is not BackendState.DOWN:
         return ""
+    if view.server is not None:
+        return "It is tried again when a request comes; what it wrote last is below."
     reason = view.reason.lower()
     return next((text for word, text in ADVICE if word in reason), "")

@@ -10,7 +10,8 @@ from multiproxy.supervisor.dashboard.snapshot import MINUTE_S, Snapshot
 from multiproxy.supervisor.dashboard.views import BackendState, BackendView, SummaryView
 from multiproxy.supervisor.rollups.percentiles import TTFT_BOUNDS, ttft_row
 
-SERVING = (BackendState.UP, BackendState.SLEEPING)  # a sleeping one wakes on a request
+# A sleeping one wakes on a request, a stopped one is started.
+SERVING = (BackendState.UP, BackendState.SLEEPING, BackendState.STOPPED)
 BANNER_AFTER_S = 5  # a state shorter than this is a blip
 MAX_BANNERS = 2
 SERIES = 4  # colours; the fifth backend repeats the first one dashed

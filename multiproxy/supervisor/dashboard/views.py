@@ -22,6 +22,7 @@ class BackendState(StrEnum):
     UP = "up"
     LOADING = "loading"
     SLEEPING = "sleeping"  # unloaded by its own idle timer; wakes on the next request
+    STOPPED = "stopped"  # its command is run when a request waits for it
     DRAINING = "draining"  # finishes what it has, gets nothing new
     DOWN = "down"
 
@@ -54,6 +55,34 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LineView:
+    """A line that a server wrote."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerView:
+    """The command of a backend that we run ourselves; ``command`` is without secrets.
+
+    ``stage`` is a name of ``server_life.Stage``; ``reason`` is why its last try failed.
+    """
+
+    command: str
+    stage: str
+    pid: int | None = None
+    started_at: float | None = None
+    starts: int = 0
+    deaths: int = 0  # ends that nobody asked for
+    reason: str = ""
+    start: str = "on_demand"
+    ttl_s: float | None = None
+    exclusive: str = ""
+    lines: tuple[LineView, ...] = ()  # what it wrote last, oldest first
+
+
+@dataclass(frozen=True, slots=True)
 class BackendView:
     """One row of the backends table. ``address`` is host:port, never with credentials."""
 
@@ -72,6 +101,7 @@ class BackendView:
     detail: str = ""  # quantisation, build
     held: bool = False  # drained by an operator, until resumed
     leaves: bool = False  # not in the configuration any more
+    server: ServerView | None = None  # of one that is run from a command
 
 
 @dataclass(frozen=True, slots=True)
