@@ -9,6 +9,7 @@ from .native import result
 from .plan import Plan
 from .text import Token
 
+MOST_CHOICES = 4096  # slots that a server may have
 _ROLE = b'"role":"assistant","content":null'
 
 
@@ -34,7 +35,7 @@ class ChatForm:
         self._wall = -1
         self._object = b""  # from after the choices to the end of the object, brace excluded
         self._after = b""
-        choices = int(body.get("n") or 1)
+        choices = min(int(body.get("n") or 1), MOST_CHOICES)  # its check is still to come
         self._before = [
             b'data: {"choices":[{"finish_reason":null,"index":%d,"delta":{' % index
             for index in range(choices)

@@ -5,6 +5,7 @@ Each is a process of its own. ``Arena`` starts and ends them; ``Report`` is the 
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,10 @@ class Running:
 
     def is_running(self) -> bool:
         return self._load.poll() is None
+
+    def stop(self) -> None:
+        """Let it ask nothing new, and finish what runs."""
+        self._load.send_signal(signal.SIGUSR1)
 
     def report(self, limit_s: float = 600.0) -> Report:
         """Wait for the end of the load, and return the judge's verdict."""

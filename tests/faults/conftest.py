@@ -40,3 +40,10 @@ def tell(
             print(f"\n{request.node.name} (seed {seed}): {figures}", file=sys.stderr)
 
     return told
+
+
+@pytest.fixture
+def only_full(full: bool) -> None:
+    """For long forms whose short one is another test; docs/reliability.md names it."""
+    if not full:
+        pytest.skip("a long form: pytest --full")

@@ -10,6 +10,7 @@ import asyncio
 import json
 import random
 import re
+import signal
 import socket
 import struct
 import sys
@@ -69,8 +70,13 @@ class Load:
         self._next = 0
         self._until = time.monotonic() + wanted.seconds
 
+    def stop(self) -> None:
+        """Ask nothing new."""
+        self._until = 0.0
+
     async def run(self) -> None:
-        """Ask everything."""
+        """Ask everything, or until SIGUSR1."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self.stop)
         async with asyncio.TaskGroup() as group:
             for _ in range(self._wanted.at_once):
                 group.create_task(self._client())
