@@ -3,6 +3,8 @@
 No token is shorter than a byte, so a prompt of few bytes fits whatever they are; and what an
 engine counted for the beginning of a conversation is true for the next turn, so that only
 the new bytes have to be bounded. Asking an engine costs a round trip and is left for the rest.
+A vocabulary that breaks the first rule is found out (``worker/vocabularies.py``): then every
+prompt is counted.
 """
 
 from collections.abc import Mapping
@@ -14,6 +16,17 @@ PER_TURN = 16  # tokens that it may put around a message
 TOOLS = 3  # templates write tools anew, with blanks and \u escapes: up to so many times as long
 SEAM = 32  # tokens that a prefix may differ by when more follows it
 LIKELY = 2.0  # a prompt is not that many times longer than its bytes let expect
+# What vocabularies that normalise or spell out write at greater length than it was: ligatures and
+# squared words, syllables made of letters, marks on marks, joined emoji, rare and unassigned signs.
+AWKWARD = (
+    "\ufdfa\ufdfb" * 30,
+    "\u3300\u330d\u337f\u32c0" * 20,
+    "\ud7a3\uac01\ud4db" * 30,
+    "Z\u0351\u0363\u0321\u0316a\u0309\u0323\u1ea8\u1e69\u0328" * 12,
+    "\U0001f469\u200d\U0001f9b3\U0001f3f4\U000e0067\U000e007f\U0001f1e6\U0001f1f6" * 8,
+    "\U00020bb7\U00012300\U000f0000\u0378\ue000\ufffd" * 15,
+    "\x01\x1f\x7f\u00a0\u2028\u200b\ufeff\t\n  \r\n      0123456789" * 10,
+)
 
 
 class Verdict(Enum):
@@ -60,8 +73,20 @@ def surely_fits(size: int, window: int) -> bool:
     return TOOLS * size + FIXED < window
 
 
-def judge(prompt: Prompt, windows: Mapping[int, int], bytes_per_token: float) -> Verdict:
-    """Return what is known of a prompt before ``windows`` (tokens, by backend)."""
+def is_bounded(text: str, tokens: int) -> bool:
+    """Whether a tokenizer that makes ``tokens`` of a text keeps to its bytes, with what it adds."""
+    return tokens <= len(text.encode()) + PER_TURN
+
+
+def judge(
+    prompt: Prompt, windows: Mapping[int, int], bytes_per_token: float, *, proves: bool = True
+) -> Verdict:
+    """Return what is known of a prompt before ``windows`` (tokens, by backend).
+
+    ``proves`` tells that bytes bound tokens: else only a count is good.
+    """
+    if not proves:
+        return Verdict.ASK
     smallest, largest = min(windows.values()), max(windows.values())
     if prompt.most < smallest:
         return Verdict.FITS

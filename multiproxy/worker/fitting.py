@@ -49,7 +49,8 @@ async def fit(
         return route, wish
     size = len(request.raw)
     data = request.data
-    if size and surely_fits(size, min(windows.values())):
+    proves = worker.vocabularies.prove(route)
+    if proves and size and surely_fits(size, min(windows.values())):
         return route, wish
     if any(data.get(name) for name in _ELSEWHERE):
         return route, wish
@@ -59,7 +60,7 @@ async def fit(
     marks = _salted(marks_of(*prefix[:6]), route.model)
     recall = worker.placer.wishes.recall
     prompt = _known(worker, marks, prefix.turns, marks[0].size if data.get("tools") else 0)
-    verdict = judge(prompt, windows, recall.bytes_per_token)
+    verdict = judge(prompt, windows, recall.bytes_per_token, proves=proves)
     wish = replace(wish, window_key=marks[-1].key)
     if verdict is not Verdict.ASK:
         return route, wish

@@ -37,6 +37,7 @@ from multiproxy.worker.mirror import Mirror
 from multiproxy.worker.placer import Placer
 from multiproxy.worker.retries import Retries
 from multiproxy.worker.stored import Stored
+from multiproxy.worker.vocabularies import Vocabularies
 
 TICK_S = 0.2  # one bar of the token flow
 TICKS_PER_SWEEP = 5
@@ -104,6 +105,7 @@ class Worker:
         )
         self.placer.slots = self.backends.slots
         self.mirror = Mirror(self)
+        self.vocabularies = Vocabularies(self)
         self.retries = Retries(config.retry, board, index)
         self.retries.budget.resize(*self.backends.slots.values())
         self.context = Context(
@@ -265,6 +267,7 @@ class Worker:
                 exchange.tick(now, started)
             except Exception as error:  # a bug in one must not stop the clock of all
                 traceback.print_exception(error, file=sys.stderr)
+        self.vocabularies.look()
         self.mirror.tick(now, started)
         self.placer.tell_line()
         if count % TICKS_PER_SWEEP == 0:

@@ -1,7 +1,9 @@
 """Prompts before a context window: refused without a slot, in the client's own words."""
 
 from collections.abc import AsyncIterator
+from random import Random
 
+import orjson
 import pytest
 from worker.conftest import Staff
 from worker.workplace import Workplace, row
@@ -162,3 +164,38 @@ async def test_a_refusal_stands_where_nothing_may_be_sent_twice(small_and_large:
     answer = await workplace.client().ask(asked(PATHS[0], "word " * 4000))
     assert (answer.status, answer.error) == (400, "context_length_exceeded")
     workplace.close()
+
+
+@pytest.mark.parametrize("windows", [(32768, 32768), (16384, 65536)])
+@pytest.mark.parametrize("session", ["", "X-Session-Id: agent-{}\r\n"])
+async def test_agents_traffic_is_seldom_counted(
+    staff: Staff, windows: tuple[int, int], session: str
+):
+    """Conversations that grow to three quarters of the smaller window, with tools."""
+    chance = Random(7)
+    workplace, servers = await staff(2, context_size=65536)
+    narrow(workplace, *windows)
+    tools = [{"type": "function", "function": {"name": f"tool_{n}", "description": "does " * 60,
+              "parameters": {"type": "object", "properties": {}}}} for n in range(8)]  # fmt: skip
+    asked_for = 0
+    for agent in range(8):
+        turns = [
+            {"role": "system", "content": f"You are agent {agent}. " + "Be careful. " * 400},
+            {"role": "user", "content": "Find the bug. " * 20},
+        ]
+        limit = 0.75 * 4 * min(windows)
+        while len(orjson.dumps(turns)) < limit:
+            body = {"model": "demo", "messages": turns, "tools": tools, "max_tokens": 16}
+            client = workplace.client()
+            client.send(body, fields=session.format(agent))
+            await workplace.settled()
+            asked_for += 1
+            result = "line of a file or a log\n" * chance.randint(20, 120)
+            turns += [
+                {"role": "assistant", "content": "I will look at it. " * chance.randint(1, 8)},
+                {"role": "user", "content": result},
+            ]
+    assert {record.status for record in workplace.records} == {200}
+    assert asked_for > 150
+    counted = sum(server.facts.requests[COUNT] for server in servers)
+    assert counted < 0.1 * asked_for, f"{counted} of {asked_for}"
