@@ -12,7 +12,7 @@ from multiproxy.supervisor.log import printable
 
 Json = Mapping[str, Any]
 
-SERVING = ("up", "sleeping")
+SERVING = ("up", "sleeping", "stopped")  # or will, when a request comes
 NOW_S = 3  # "now" is the mean of the last complete seconds
 
 

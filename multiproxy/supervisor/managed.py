@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from multiproxy.config import Url
+from multiproxy.config import Backend, Url
 from multiproxy.config.command import filled, masked, secrets_in
 from multiproxy.scoreboard import BackendState, Scoreboard
 from multiproxy.supervisor.backend_rows import Row
@@ -29,6 +29,7 @@ from multiproxy.supervisor.watch import Watch
 
 WISH_S = 1.0  # how long a wish counts: workers renew it five times a second
 CLOSE_S = 3.0  # at our own end: from the polite signal to the other one
+FLOOD_PAUSE_S = 0.01
 _READ = 64 * 1024
 _READY = (BackendState.UP, BackendState.SLEEPING)
 
@@ -94,9 +95,7 @@ class ManagedServers:
         server = self._servers.get(row.index)
         if server is None:
             port = unused_port([each.port for each in self._all()])
-            backend = row.backend
-            secrets = [*secrets_in(backend.command or ()), *filter(None, [backend.api_key])]
-            server = Server(row, port, Life(self._clock()), Output(secrets))
+            server = Server(row, port, Life(self._clock()), Output(_secrets(row.backend)))
             self._servers[row.index] = server
         return Url("http", "127.0.0.1", server.port)
 
@@ -219,7 +218,7 @@ class ManagedServers:
         life, name = server.life, server.row.id
         probe = self._watch.get(server.row.index)
         if probe is not None:
-            probe.told(life.overrule(probe.standing))
+            probe.told()
         match life.stage:
             case Stage.STARTING:
                 self._log.info(f"{name}: started {server.shown}")
@@ -252,7 +251,10 @@ class ManagedServers:
             os.close(theirs)
         server.process, server.pipe, server.started_at = process, ours, time.time()
         asyncio.get_running_loop().add_reader(ours, self._read, server)
-        self._last_will.add(process.pid)
+        try:
+            self._last_will.add(process.pid)
+        except OSError as error:
+            self._log.error(f"{server.row.id} would outlive a killed MultiProxy: {error}")
 
     def _signal(self, server: Server, number: signal.Signals) -> None:
         """To all that its command has started, too."""
@@ -266,10 +268,18 @@ class ManagedServers:
             piece = os.read(server.pipe, _READ)
         except BlockingIOError:
             return
-        if piece:
-            server.output.feed(piece)
-        else:
+        if not piece:
             self._close_pipe(server)
+            return
+        server.output.feed(piece)
+        if len(piece) == _READ:  # it writes more than anybody reads: the rest of us go first
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(server.pipe)
+            loop.call_later(FLOOD_PAUSE_S, self._read_on, server, server.pipe)
+
+    def _read_on(self, server: Server, pipe: int) -> None:
+        if server.pipe == pipe:
+            asyncio.get_running_loop().add_reader(pipe, self._read, server)
 
     def _close_pipe(self, server: Server) -> None:
         if server.pipe >= 0:
@@ -290,10 +300,12 @@ class ManagedServers:
                     continue
             self._close_pipe(server)
         server.process, server.started_at = None, None
-        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        how = f"its command ended with status {status}"
+        if status < 0:
+            how = f"its command was ended by signal {-status}"
         last = server.output.last
         said = "" if last.startswith("$ ") or not last else f": {last}"
-        self._ended(server, f"its command {how}{said}")
+        self._ended(server, how + said)
 
     def _ended(self, server: Server, reason: str) -> None:
         server.output.note(reason.removeprefix("its ").partition(": ")[0])
@@ -304,3 +316,9 @@ class ManagedServers:
             self._log.error(f"{server.row.id}: {reason}; it is started again")
         if self._servers.get(server.row.index) is server:
             self._show(server)
+
+
+def _secrets(backend: Backend) -> list[str]:
+    """What its lines must not show."""
+    told = [*(backend.command or ()), *(f"{each.name}={each.value}" for each in backend.env)]
+    return [*secrets_in(told), *filter(None, [backend.api_key])]

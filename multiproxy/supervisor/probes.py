@@ -60,7 +60,9 @@ class Probe:
         self.row = row
         self.url = url
         self._process = process
-        self.standing = process.overrule(Standing()) if process is not None else Standing()
+        self._found = Standing()  # by asking; what the process tells may go before it
+        self._starts = 0  # of the process that was asked
+        self.standing = process.overrule(self._found) if process is not None else self._found
         self.facts: Json = facts_of(None, None, False)
         self._has_met = False
         self.since_ns = clock_ns()
@@ -94,31 +96,32 @@ class Probe:
             self._failures = failures
             self._wake.set()
 
-    def told(self, standing: Standing) -> None:
-        """Write down what is true now without asking: of a process that is ours."""
-        now = self._clock_ns()
-        before, self.standing = self.standing, standing
-        if standing.state is not before.state:
-            self._changed(before, now)
+    def told(self) -> None:
+        """Write down at once what became of a process that is ours."""
+        assert self._process is not None
+        if self._starts != self._process.starts:
+            self._starts, self._found = self._process.starts, Standing()
+        before, self.standing = self.standing, self._process.overrule(self._found)
+        if self.standing.state is not before.state:
+            self._changed(before, self._clock_ns())
         self._write(*self._last)
         self._wake.set()
 
     async def probe(self) -> Standing:
         """Ask once and write down what is true now."""
-        process = self._process
-        starts = process.starts if process is not None else 0
+        process, starts = self._process, self._starts
         if process is not None and not process.is_asked:
             self._write(*self._last)
             return self.standing
         started = self._clock_ns()
         sight = await self._look()
         now = self._clock_ns()
-        if process is not None and process.starts != starts:
-            return self.standing  # this was about another one
+        if self._starts != starts:
+            return self.standing  # this was about another process
         succeeded = self._board.load.last_succeeded(self.row.index)
         alive = succeeded > 0 and now - succeeded < ALIVE_S * 1e9
-        before, found = self.standing, judge(sight, self.standing, alive)
-        self.standing = found if process is None else process.overrule(found)
+        before, self._found = self.standing, judge(sight, self.standing, alive)
+        self.standing = self._found if process is None else process.overrule(self._found)
         self.failed += self.standing.misses > before.misses
         self._learn(sight)
         if self.standing.state is not before.state:

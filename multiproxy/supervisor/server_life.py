@@ -86,6 +86,7 @@ class Life:
         self._revives = False  # it ran and died: it is started again though nobody asks
         self._is_late = False  # it is told to end because it did not get ready in time
         self._busy_at = self._used_at = now  # used: busy, or wanted
+        self._last_seen = ""  # by checks, why it is not ready
         self._told_at = 0.0  # when it was told to end
 
     def tick(self, scene: Scene) -> Order:
@@ -155,9 +156,11 @@ class Life:
         """What the backend is, if checks say ``seen`` of it; with no process nobody was asked."""
         match self.stage:
             case Stage.STARTING:
-                if seen.state in (BackendState.UP, BackendState.SLEEPING):
-                    return seen
-                return Standing(BackendState.LOADING, "its command was started")
+                self._last_seen = seen.reason
+                # Nobody answers before it listens; who answers and refuses us will go on to.
+                if seen.state is BackendState.UNCHECKED or seen.misses:
+                    return Standing(BackendState.LOADING, "its command was started")
+                return seen
             case Stage.RUNNING:
                 return seen
             case Stage.BROKEN if self.is_hopeful:
@@ -189,6 +192,7 @@ class Life:
         if scene.is_held or not scene.may_start:
             return Order.NOTHING
         self.starts += 1
+        self._last_seen = ""
         self._used_at = scene.now
         self._enter(Stage.STARTING, scene.now)
         return Order.START
@@ -202,6 +206,8 @@ class Life:
         elif scene.now - self.since >= scene.load_s:
             self._is_late = True
             self.reason = f"its command was not ready within {scene.load_s:g} s"
+            if self._last_seen:
+                self.reason += f": {self._last_seen}"
             return self._end(scene.now)
         elif scene.is_held:
             return self._end(scene.now)

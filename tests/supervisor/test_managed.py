@@ -96,6 +96,17 @@ async def test_a_wish_starts_it_with_its_port_and_its_environment(bench):
     assert f"s0: started {server.shown}" in bench.log.lines
 
 
+async def test_no_secret_is_in_its_lines_wherever_it_was_given(bench):
+    command = ("sh", "-c", "echo $HF_TOKEN $2 $3 $WORD", "sh", "--api-key", "cmd-secret", "${PORT}")
+    env = (Variable("HF_TOKEN", "env-secret"), Variable("WORD", "plain"))
+    server = bench.add(0, (*command[:-1], "cfg-secret", "${PORT}"), env=env, api_key="cfg-secret")
+    bench.want(0)
+    await bench.until(lambda: server.life.stage is Stage.BROKEN)
+    shown = [line.text for line in server.output.lines]
+    assert "*** *** *** plain" in shown
+    assert "cmd-secret" not in " ".join([*shown, *bench.log.lines, server.life.reason])
+
+
 async def test_a_wish_that_is_not_renewed_is_forgotten(bench):
     server = bench.add(0)
     bench.board.load.want(0, 0, time.monotonic_ns() - 2 * 10**9)

@@ -20,7 +20,8 @@ from multiproxy.supervisor.server_life import (
 from multiproxy.supervisor.verdict import Standing
 
 UP = Standing(BackendState.UP)
-REFUSED = Standing(BackendState.DOWN, "connection refused")
+REFUSED = Standing(BackendState.DOWN, "connection refused", misses=1)
+NO_KEY = Standing(BackendState.DOWN, "it refuses our api_key (status 401)")
 
 
 class Story:
@@ -201,11 +202,21 @@ def test_a_model_that_does_not_load_in_time_is_given_up():
     story = Story(is_wanted=True, load_s=30)
     story.after(0)
     assert story.after(29) is Order.NOTHING
+    assert story.state is BackendState.LOADING
     assert story.after(1) is Order.TERMINATE
     assert story.state is BackendState.DOWN, "before it has ended"
     story.exited("its command was ended by signal 15")
     assert (story.life.stage, story.state) == (Stage.BROKEN, BackendState.DOWN)
-    assert story.life.reason == "its command was not ready within 30 s"
+    assert story.life.reason == "its command was not ready within 30 s: connection refused"
+
+
+def test_one_that_answers_and_refuses_us_is_not_waited_for():
+    story = Story(is_wanted=True)
+    story.after(0)
+    loading = Standing(BackendState.LOADING, "loading its model")
+    assert story.life.overrule(loading) == loading
+    assert story.life.overrule(Standing()).state is BackendState.LOADING
+    assert story.life.overrule(NO_KEY) == NO_KEY
 
 
 def test_who_does_not_end_is_killed():
