@@ -52,16 +52,26 @@ class BackendHeads:
         self._constant = "".join(f"{line}\r\n" for line in lines).encode("latin-1")
 
     def head(
-        self, method: bytes, path: bytes, body_size: int | None, request_id: bytes, accept: bytes
+        self,
+        method: bytes,
+        path: bytes,
+        body_size: int | None,
+        request_id: bytes,
+        accept: bytes,
+        more: bytes = b"",
     ) -> bytes:
-        """Return a head; with a body it always carries exactly one Content-Length."""
-        return b"%b %b%b HTTP/1.1\r\n%bAccept: %b\r\nX-Request-Id: %b\r\n%b\r\n" % (
+        """Return a head; with a body it always carries exactly one Content-Length.
+
+        ``more`` are whole lines of ours.
+        """
+        return b"%b %b%b HTTP/1.1\r\n%bAccept: %b\r\nX-Request-Id: %b\r\n%b%b\r\n" % (
             method,
             self._prefix,
             path,
             self._constant,
             accept,
             request_id,
+            more,
             b""
             if body_size is None
             else b"Content-Type: application/json\r\nContent-Length: %d\r\n" % body_size,

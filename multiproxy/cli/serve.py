@@ -121,12 +121,16 @@ def run(
     from multiproxy.supervisor.history.place import file_of
     from multiproxy.supervisor.log import Log
     from multiproxy.supervisor.main import Supervisor
+    from multiproxy.supervisor.tracing import begin
 
     raise_descriptor_limit()
     log = Log(config.log.format)
     try:
         history = file_of(config, os.environ)
-        supervisor = Supervisor(config, path, reload, log, history=history, is_watched=is_watched)
+        tracing = begin(os.environ, log.warning)
+        supervisor = Supervisor(
+            config, path, reload, log, history=history, is_watched=is_watched, tracing=tracing
+        )
         return asyncio.run(supervisor.run())
     except CannotListen as error:
         print(f"error: {error}", file=sys.stderr)

@@ -27,7 +27,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MAGIC = b"MultiPrx"
-VERSION = 10  # raise it with every change below this line
+VERSION = 11  # raise it with every change below this line
 
 WORKERS = 64  # rows, not processes: a draining generation keeps its rows until it has ended
 BACKENDS = 256
@@ -97,7 +97,7 @@ FACTS = _after(BACKEND, "facts", "the supervisor", BACKENDS, LINE + FACTS_SIZE)
 LIVE_ROW_SIZE = 7 * LINE
 LIVE = _after(FACTS, "live", "worker i" + _DEAD, WORKERS, LINE + LIVE_ROWS * LIVE_ROW_SIZE)
 # ring: RING_RECORDS records per worker behind one line with the count of published ones
-RECORD_SIZE = 12 * LINE
+RECORD_SIZE = 13 * LINE
 RING = _after(LIVE, "ring", "worker i", WORKERS, LINE + RING_RECORDS * RECORD_SIZE)
 
 # key: what each key has used, [key][count][worker]. Workers share lines here, and nowhere else:

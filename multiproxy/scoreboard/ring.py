@@ -89,6 +89,7 @@ class Finished:
     broke_tokens: int = 0  # and what was read again for it
     split: str = ""  # 64: the model that was split, of which one part served
     copy_of: str = ""  # 12: the request that this one mirrors; nobody got its answer
+    trace: bytes = b""  # 25: _http.trace_context, when somebody wants spans
 
     @property
     def was_continued(self) -> bool:
@@ -102,7 +103,11 @@ class Finished:
 # which most records have none of. Native order, no padding.
 _RECORD = struct.Struct("=Q ?HhHQ6q3iQQq 12s24s12s2s32s64s64s32s48s64s16s B4IB HI 64s12s Q")
 _TRY = struct.Struct("=h B4I 3I 24s")
-assert _RECORD.size + TRIES * _TRY.size <= layout.RECORD_SIZE, _RECORD.size
+# Behind the tries there is room for a trace; a bit of their number tells that it is there.
+_TRACED = 0x80
+_TRACE_AT = _RECORD.size + TRIES * _TRY.size
+_TRACE_SIZE = 25
+assert _TRACE_AT + _TRACE_SIZE <= layout.RECORD_SIZE, _RECORD.size
 
 
 def _pack(memory: "memoryview[int]", at: int, number: int, r: Finished) -> None:
@@ -112,6 +117,10 @@ def _pack(memory: "memoryview[int]", at: int, number: int, r: Finished) -> None:
             each.backend, *each.choice, _ticks(each.chosen_ns), _ticks(each.sent_ns),
             _ticks(each.ended_ns), each.error.encode("ascii", "replace"),
         )  # fmt: skip
+    tries = len(r.tries)
+    if r.trace:
+        tries |= _TRACED
+        memory[at + _TRACE_AT : at + _TRACE_AT + _TRACE_SIZE] = r.trace
     _RECORD.pack_into(
         memory, at, number,
         r.stream, r.status, r.backend, r.attempts, r.started_unix_ns,
@@ -122,7 +131,7 @@ def _pack(memory: "memoryview[int]", at: int, number: int, r: Finished) -> None:
         r.model_asked.encode("utf-8", "replace"), r.model_served.encode("utf-8", "replace"),
         r.key.encode("utf-8", "replace"), r.client.encode("utf-8", "replace"),
         r.user_agent.encode("utf-8", "replace"), r.finish_reason.encode("utf-8", "replace"),
-        *r.choice, len(r.tries), r.broke_at, r.broke_tokens,
+        *r.choice, tries, r.broke_at, r.broke_tokens,
         r.split.encode("utf-8", "replace"), r.copy_of.encode("ascii"), number,
     )  # fmt: skip
 
@@ -152,7 +161,9 @@ def _unpack(copy: bytes, fields: tuple[Any, ...]) -> Finished:
         backend, attempts, key, client, agent, reason, started, *numbers,
     )  # fmt: skip
     record.choice = Choice(*fields[29:34])
-    record.tries = tuple(_unpack_tries(copy, fields[34]))
+    record.tries = tuple(_unpack_tries(copy, fields[34] & ~_TRACED))
+    if fields[34] & _TRACED:
+        record.trace = copy[_TRACE_AT : _TRACE_AT + _TRACE_SIZE]
     record.broke_at, record.broke_tokens = fields[35:37]
     record.split, record.copy_of = map(text, fields[37:39])
     return record

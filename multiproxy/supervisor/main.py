@@ -42,6 +42,7 @@ from multiproxy.supervisor.screen import Facts, Screen, api_url, log_start, reac
 from multiproxy.supervisor.simulated import COMMAND as SIMULATE_COMMAND
 from multiproxy.supervisor.simulated import SimulatedServers
 from multiproxy.supervisor.stats import Stats
+from multiproxy.supervisor.tracing import Tracing
 from multiproxy.supervisor.watch import Watch
 from multiproxy.supervisor.workers import COMMAND as WORKER_COMMAND
 from multiproxy.supervisor.workers import Workers
@@ -66,7 +67,7 @@ class Supervisor:
     ``load`` reads the configuration again, with the command line's overrides applied.
     ``commands`` replace the programs that are started: (worker, simulate). ``history`` is the
     file that remembers what ended; without one it is forgotten at the end. ``is_watched``: the
-    configuration is loaded again when its file changes.
+    configuration is loaded again when its file changes. ``tracing`` makes spans of what ended.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Supervisor:
         commands: tuple[tuple[str, ...], tuple[str, ...]] | None = None,
         history: Path | None = None,
         is_watched: bool = False,
+        tracing: Tracing | None = None,
     ) -> None:
         # for good
         self._config = config
@@ -116,9 +118,13 @@ class Supervisor:
             self._watch,
             log,
             self._folder.file("responses.db"),
+            traces=tracing.ratio if tracing is not None else None,
         )
         self._discovery = Discovery(log)
-        self._stats = Stats(self._board, self._rows.name_of)
+        self._tracing = tracing
+        self._stats = Stats(
+            self._board, self._rows.name_of, tracing.observe if tracing is not None else None
+        )
         self._metrics = Metrics(config.metrics)
         self._history = (
             History(history, config.history.keep, self._stats.recorder, log, self._limits.restore)
@@ -302,6 +308,8 @@ class Supervisor:
         if dashboard is not None:
             await dashboard.close()
         self._remember(self._stats.collect())
+        if self._tracing is not None:
+            self._tracing.close()
         if self._history is not None:
             self._history.close()
         self._api.close()

@@ -23,7 +23,7 @@ _PER_TOKEN = (
 _TOKENS = tuple(4**i for i in range(14))  # 1 .. 67,108,864
 _QUEUE = (0.001, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
 
-_PROVIDER = "llama_cpp"
+PROVIDER = "llama_cpp"
 _GEN_AI = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "backend")
 _OPERATIONS = {
     "chat": "chat", "messages": "chat", "responses": "chat", "completions": "text_completion",
@@ -93,7 +93,7 @@ class Metrics:
     def observe(self, x: FinishedView) -> None:
         """Add an exchange that has ended."""
         model, backend = series_of(x)[0] or OTHER, x.backend
-        labels = (operation(x.api), _PROVIDER, model, backend)
+        labels = (operation(x.api), PROVIDER, model, backend)
         error = "" if x.outcome is Outcome.OK else x.outcome.value
         self._duration.observe(x.total_s, *labels, error)
         if x.ttft_s is not None:

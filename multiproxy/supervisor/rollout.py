@@ -42,6 +42,7 @@ class Rollout:
         watch: Watch,
         log: Log,
         responses_path: str = "",
+        traces: float | None = None,
     ) -> None:
         self.current: Deployment | None = None
         self.next: Deployment | None = None
@@ -53,6 +54,7 @@ class Rollout:
         self._managed = managed
         self._watch = watch
         self._responses_path = responses_path  # of the stored responses all workers share
+        self._traces = traces  # the share of requests whose traces are recorded
         self._log = log
         self._numbers = 0
         self._known: set[int] = set()  # generations whose rows are not given back yet
@@ -81,6 +83,7 @@ class Rollout:
                 "keys": self._keys.assign((key.name for key in config.keys), number),
                 "urls": {row.id: str(urls[row.index]) for row in rows if row.backend.url is None},
                 "replica_of": self._keys.replica_of,
+                "traces": self._traces,
                 "responses": self._responses_path if config.store_responses else "",
             }
             # The dashboard's password is not for workers, nor is what a command is told.

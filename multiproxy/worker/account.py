@@ -7,6 +7,7 @@ termination code alike.
 import time
 from typing import Any
 
+from multiproxy._http.trace_context import Trace, span_id
 from multiproxy.dialects.events import Progress, Usage
 from multiproxy.errors import ProxyError
 from multiproxy.routing.breaks import Break
@@ -53,6 +54,19 @@ class Account:
             self.live.started_unix_ns,
         )  # fmt: skip
         self._queued_at = 0
+        self._trace: Trace | None = None
+
+    def traced(self, trace: Trace) -> None:
+        """Note the trace that the request is a part of."""
+        self._trace = trace
+        self.record.trace = trace.encode()
+
+    @property
+    def trace_fields(self) -> bytes:
+        """The lines that tell the backend of this attempt of the trace, if there is one."""
+        if self._trace is None:
+            return b""
+        return self._trace.fields(span_id(self.record.request_id, self.record.attempts))
 
     def admitted(self, key: str) -> None:
         """Note the name of the client's key."""

@@ -51,6 +51,8 @@ class Exchange:
             if self._gone:  # with its request, before this task's first step
                 return
             self._reply.endpoint = endpoint = endpoints.find(self._head)
+            if self._worker.tracing is not None and not endpoint.is_local:
+                self._account.traced(self._worker.tracing.begin(self._head))
             self._worker.guard.check_browser(self._head)
             self._visit = self._worker.gate.admit(endpoint, self._head)
             if self._visit.is_asked:

@@ -37,6 +37,7 @@ from multiproxy.worker.mirror import Mirror
 from multiproxy.worker.placer import Placer
 from multiproxy.worker.retries import Retries
 from multiproxy.worker.stored import Stored
+from multiproxy.worker.tracing import Tracing
 from multiproxy.worker.vocabularies import Vocabularies
 
 TICK_S = 0.2  # one bar of the token flow
@@ -115,6 +116,8 @@ class Worker:
             max_answer_size=config.limits.answer,
             refused_tools=RefusedTools(),
         )
+        ratio = extra.get("traces")
+        self.tracing = None if ratio is None else Tracing(ratio, self._chance)
         self.stored = Stored(extra.get("responses", ""))
         self._log = AccessLog(2, as_json=_log_as_json(config.log.format))
         self._names = {position: id for id, position in extra["backends"].items()}

@@ -20,8 +20,11 @@ def encode(
     route: Route,
     backend: int,
     spoken: Spoken | None = None,
+    fields: bytes = b"",
 ) -> tuple[bytes, bytes]:
     """Return head and body; with ``spoken`` those that ask for what comes behind it.
+
+    ``fields`` are further lines of the head.
 
     Raises:
         ClientError: no backend can be told this request.
@@ -34,7 +37,7 @@ def encode(
         path = endpoint.path
         if name is not None:  # a GET would make a router load the model
             path += b"?model=%b&autoload=false" % quote(name, safe="").encode()
-        return heads.head(b"GET", path, None, request_id, b"application/json"), b""
+        return heads.head(b"GET", path, None, request_id, b"application/json", fields), b""
     policy = worker.backends.policy(backend)
     if spoken is None:
         body = job.encode(policy, name)
@@ -44,4 +47,4 @@ def encode(
             raise BackendError("The backend cannot continue the answer.")
         body = rest
     accept = b"text/event-stream" if job.stream or job.folds else b"application/json"
-    return heads.head(b"POST", job.path, len(body), request_id, accept), body
+    return heads.head(b"POST", job.path, len(body), request_id, accept, fields), body

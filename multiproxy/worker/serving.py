@@ -170,7 +170,8 @@ class Serving:
         self._account.chosen(backend, lease.choice)
         self._attempt = None
         self._job = job = work.at(worker.backends.policy(backend), self.translator)
-        request = outgoing.encode(worker, self._endpoint, job, route, backend, spoken)
+        fields = self._account.trace_fields
+        request = outgoing.encode(worker, self._endpoint, job, route, backend, spoken, fields)
         if job is not work:  # now it is known what this one is not told
             self._reply.prepare(job.dropped)
         if spoken is None or self.translator is None:

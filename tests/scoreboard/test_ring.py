@@ -41,6 +41,7 @@ RECORD = Finished(
     broke_tokens=131_072,
     split="assistant",
     copy_of="0123456789ab",
+    trace=bytes(range(25)),
 )
 
 
@@ -144,3 +145,13 @@ def test_a_writer_killed_inside_a_record_publishes_nothing_and_its_successor_goe
     assert [r.total_ns for r in ring.read(0)[0]] == [0]
     ring.append(numbered(1))
     assert [r.total_ns for r in ring.read(0)[0]] == [0, 1]
+
+
+def test_a_record_without_a_trace_has_none_where_another_had_one(board):
+    ring = board.ring(0)
+    for _ in range(layout.RING_RECORDS):
+        ring.append(RECORD)
+    ring.append(dataclasses.replace(RECORD, trace=b""))
+    records, _, _ = ring.read(ring.published - 2)
+    assert [record.trace for record in records] == [RECORD.trace, b""]
+    assert [record.tries for record in records] == [RECORD.tries, RECORD.tries]

@@ -60,3 +60,15 @@ def test_only_the_newest_are_kept(board, monkeypatch):
             board.ring(0).append(finished(str(chunk * 4_000 + number)))
         stats.collect()
     assert (len(stats.recorder.finished), names(stats)[-1], stats.total) == (8_192, "11999", 12_000)
+
+
+def test_records_that_are_part_of_a_trace_are_handed_on(board):
+    seen = []
+    stats = Stats(board, "backend-{}".format, lambda record, x: seen.append((record.trace, x.id)))
+    board.ring(0).append(finished("a"))
+    traced = finished("b")
+    traced.trace = bytes(25)
+    board.ring(3).append(traced)
+    stats.collect()
+    assert seen == [(bytes(25), "b")]
+    assert sorted(names(stats)) == ["a", "b"]
