@@ -33,9 +33,11 @@ EXERCISED_BY: dict[str, str] = {
     "errors.py": "dialects/test_classify.py",
     "_http/head.py": "_http/test_parser.py",
     # config: parts of the binder, told from outside by what it accepts and refuses
+    "config/backend.py": "config/test_bind.py",
     "config/report.py": "config/test_checks.py",
     "config/scalar.py": "config/test_bind.py",
     "config/setting.py": "config/test_bind.py",
+    "config/values.py": "config/test_model.py",
     "scoreboard/layout.py": "scoreboard/test_live.py",
     # cli: parsers only, told from outside by what each command does
     "cli/running_commands.py": "cli/test_instance.py",

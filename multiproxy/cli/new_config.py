@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from multiproxy.cli.discover import OURSELVES, Server
-from multiproxy.config.model import BACKEND_ID, MODEL_NAME
+from multiproxy.config.values import BACKEND_ID, MODEL_NAME
 from multiproxy.supervisor.log import printable
 
 SCHEMA = Path(__file__).parent.parent / "config" / "config.schema.json"

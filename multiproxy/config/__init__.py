@@ -1,14 +1,12 @@
 """config.yaml -> frozen dataclasses: all settings, all defaults, all units, all mistakes."""
 
 from multiproxy.config.access import BackendTls, Key, Tls, digest, exposures
+from multiproxy.config.backend import Backend, Simulate, Variable
 from multiproxy.config.load import load, parse
 from multiproxy.config.model import (
-    Address,
     Arm,
-    Backend,
     Config,
     Dashboard,
-    Duration,
     History,
     Limits,
     Log,
@@ -16,15 +14,12 @@ from multiproxy.config.model import (
     Mirror,
     Model,
     Retry,
-    Simulate,
-    Size,
     Timeouts,
-    Url,
-    Variable,
 )
 from multiproxy.config.problems import ConfigError, Problem, as_json, render
 from multiproxy.config.snapshot import SnapshotError, decode, encode
 from multiproxy.config.translation import Translation
+from multiproxy.config.values import Address, Duration, Size, Url
 
 __all__ = [
     "Address",

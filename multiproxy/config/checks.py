@@ -10,10 +10,12 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from multiproxy.config.access import MAX_KEYS, exposures
+from multiproxy.config.backend import Backend
 from multiproxy.config.command import PORT
-from multiproxy.config.model import MAX_BACKENDS, Address, Backend, Config, Url
+from multiproxy.config.model import MAX_BACKENDS, Config
 from multiproxy.config.report import Path, Report, suggest
 from multiproxy.config.setting import settings_of
+from multiproxy.config.values import Address, Url
 
 _LONGEST_HOST = 58  # a backend id has 64 characters; a colon and the port take 6
 

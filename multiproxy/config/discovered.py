@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from multiproxy.config.model import Backend, Config, Url
+from multiproxy.config.backend import Backend
+from multiproxy.config.model import Config
+from multiproxy.config.values import Url
 
 _ID_LENGTH = 64
 

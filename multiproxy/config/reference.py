@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from multiproxy.config.model import Address, Config, Duration, Size, Url
+from multiproxy.config.model import Config
 from multiproxy.config.scalar import is_scalar
 from multiproxy.config.setting import About, Setting, settings_of
+from multiproxy.config.values import Address, Duration, Size, Url
 from multiproxy.config.written import Plain, item_of, written
 
 _INTRODUCTION = """\

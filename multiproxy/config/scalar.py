@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any, Literal, get_args, get_origin
 
 from multiproxy.config import units
-from multiproxy.config.model import Address, Duration, Size, Url
 from multiproxy.config.report import quote, suggest
 from multiproxy.config.setting import About
 from multiproxy.config.units import Malformed
+from multiproxy.config.values import Address, Duration, Size, Url
 
 _PARSERS: dict[Any, Callable[[str], Any]] = {
     str: units.text,

@@ -8,9 +8,10 @@ cannot know everything: names that must exist, one of two settings, bounds of ``
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args, get_origin
 
-from multiproxy.config.model import Address, Config, Duration, Size, Url
+from multiproxy.config.model import Config
 from multiproxy.config.scalar import is_scalar
 from multiproxy.config.setting import About, Setting, settings_of
+from multiproxy.config.values import Address, Duration, Size, Url
 from multiproxy.config.written import item_of, written
 
 Schema = dict[str, Any]

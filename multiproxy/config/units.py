@@ -9,7 +9,7 @@ import ipaddress
 import re
 from typing import Literal
 
-from multiproxy.config.model import Address, Url
+from multiproxy.config.values import Address, Url
 
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,9})?", re.ASCII)

@@ -2,9 +2,9 @@
 
 from typing import Any, get_args, get_origin
 
-from multiproxy.config.model import Duration, Size
 from multiproxy.config.scalar import is_scalar
 from multiproxy.config.setting import About
+from multiproxy.config.values import Duration, Size
 
 Plain = str | int | float | bool | None
 """What YAML and JSON have a form of their own for."""

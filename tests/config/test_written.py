@@ -3,9 +3,9 @@
 import pytest
 
 from multiproxy.config import Address, Config, Duration, Size, Url
-from multiproxy.config.model import KIB, MIB
 from multiproxy.config.scalar import is_scalar, value_of
 from multiproxy.config.setting import About, Setting, settings_of
+from multiproxy.config.values import KIB, MIB
 from multiproxy.config.written import item_of, written
 
 NOTHING = About("")
