@@ -55,7 +55,8 @@ class Server:
     @property
     def shown(self) -> str:
         """Its command line, without secrets."""
-        return shlex.join(filled(word, self.port) for word in masked(self.command))
+        words = (filled(word, self.port) for word in masked(self.command))
+        return self.output.without_secrets(shlex.join(words))
 
     def excludes(self, other: "Server") -> bool:
         """Whether only one of both may run: by their settings, or as one is the other's heir."""

@@ -52,9 +52,13 @@ class Output:
         """The newest line; "" when there is none."""
         return self.lines[-1].text if self.lines else ""
 
-    def _keep(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace").rstrip()
+    def without_secrets(self, text: str) -> str:
+        """``text`` with every secret blotted out."""
         for secret in self._secrets:
             text = text.replace(secret, MASK)
+        return text
+
+    def _keep(self, line: bytes) -> None:
+        text = self.without_secrets(line.decode("utf-8", "replace").rstrip())
         if text:
             self.lines.append(Line(self._clock(), printable(text[:LONGEST_LINE])))
