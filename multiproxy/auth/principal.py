@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from multiproxy.config import Key
+from multiproxy.config import Key, matching
 from multiproxy.errors import NotAllowed
 
 
@@ -44,7 +44,7 @@ class Principal:
             key.requests_per_minute,
             key.tokens_per_minute,
             key.tokens_per_day,
-            None if "*" in key.models else _compile(key.models),
+            None if "*" in key.models else matching(key.models),
         )
 
     def may_use(self, model: str) -> bool:
@@ -65,8 +65,3 @@ class Principal:
 
 
 ANYONE = Principal("")  # without keys
-
-
-def _compile(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    alternatives = (".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns)
-    return re.compile("|".join(alternatives), re.DOTALL)

@@ -20,6 +20,7 @@ from multiproxy.config.problems import ConfigError, Problem, as_json, render
 from multiproxy.config.snapshot import SnapshotError, decode, encode
 from multiproxy.config.translation import Translation
 from multiproxy.config.values import Address, Duration, Size, Url
+from multiproxy.config.wildcard import matching
 
 __all__ = [
     "Address",
@@ -53,6 +54,7 @@ __all__ = [
     "encode",
     "exposures",
     "load",
+    "matching",
     "parse",
     "render",
 ]

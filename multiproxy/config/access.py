@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from multiproxy.config.setting import Grammar, about, setting
+from multiproxy.config.wildcard import WILDCARD
 
 if TYPE_CHECKING:
     from multiproxy.config.model import Config
@@ -26,10 +27,6 @@ KEY_NAME = Grammar(
 CLIENT_KEY = Grammar(
     re.compile(r"[!-~]{8,4096}"),
     "8 to 4096 visible ASCII characters without blanks, or sha256: and 64 hexadecimal digits",
-)
-MODEL_PATTERN = Grammar(
-    re.compile(r"[A-Za-z0-9*][A-Za-z0-9._:/@+*-]{0,199}"),
-    "a model name, in which * stands for any text",
 )
 
 
@@ -47,7 +44,7 @@ class Key:
         ),
     )
     models: tuple[str, ...] = setting(
-        ("*",), "the models it may use, by the name that serves them", grammar=MODEL_PATTERN
+        ("*",), "the models it may use, by the name that serves them", grammar=WILDCARD
     )
     max_concurrent: int = setting(16, "generations at once", least=1, most=1_000_000)
     requests_per_minute: int | None = setting(

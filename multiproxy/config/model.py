@@ -16,7 +16,6 @@ from multiproxy.config.values import (
     HOST_NAME,
     KIB,
     MIB,
-    MODEL_ALIAS,
     MODEL_NAME,
     MONTH,
     ORIGIN,
@@ -27,6 +26,7 @@ from multiproxy.config.values import (
     Duration,
     Size,
 )
+from multiproxy.config.wildcard import WILDCARD
 
 MAX_BACKENDS = 256  # rows of the scoreboard's backend board
 MAX_WORKERS = 32  # half of the scoreboard's worker rows: a reload runs two generations at once
@@ -61,7 +61,7 @@ class Model:
         (), "ids of the backends that serve it; none = every backend that reports it"
     )
     aliases: tuple[str, ...] = setting(
-        (), "other names for it, exact or with * wildcards", grammar=MODEL_ALIAS
+        (), "other names for it, exact or with * wildcards", grammar=WILDCARD
     )
     send_as: str | None = setting(
         None, "the name the backend is sent; default: as requested", grammar=MODEL_NAME

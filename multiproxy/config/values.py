@@ -19,10 +19,6 @@ MODEL_NAME = Grammar(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}"),
     "1 to 200 letters, digits and . _ : / @ + -, starting with a letter or digit",
 )
-MODEL_ALIAS = Grammar(
-    re.compile(r"[A-Za-z0-9*][A-Za-z0-9._:/@+*-]{0,199}"),
-    "a model name, in which * stands for any text",
-)
 BACKEND_ID = Grammar(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"),
     "1 to 64 letters, digits and . _ : -, starting with a letter or digit",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from multiproxy.config import Mirror, Model
+from multiproxy.config import Mirror, Model, matching
 from multiproxy.routing.affinity import arm_of
 
 _NO_TAGS: frozenset[str] = frozenset()
@@ -139,7 +139,7 @@ class Table:
         for alias, route in aliases:
             self._exact.setdefault(alias, route)
         patterns.sort(key=lambda item: len(item[0]), reverse=True)
-        self._patterns = [(_compile(pattern), route) for pattern, route in patterns]
+        self._patterns = [(matching([pattern]), route) for pattern, route in patterns]
 
     def _arm(self, split: Model, name: str) -> Route:
         """One part of a split; what mirrors the split mirrors its parts that have no own mirror."""
@@ -182,7 +182,3 @@ def _names_to_send(
     if model.send_as is not None:
         return dict.fromkeys(candidates, model.send_as)
     return {index: model.name for index in candidates if index in reports and reports[index].many}
-
-
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
