@@ -31,6 +31,8 @@ _PREFLIGHT = (
     b"Access-Control-Allow-Headers: *\r\nContent-Type: text/html\r\n%b"
     b"Content-Length: 0\r\n\r\n"
 )
+# A member of another type than expected: llama-server's JSON library raises there, and it says 500.
+UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
 _NO_KEY_NEEDED = ("/health", "/v1/health")
 
 
@@ -116,6 +118,9 @@ class Routes:
             self._serve_known(connection, request)
         except Refusal as problem:
             connection.reply(problem.status, problem.body)
+        except UNREADABLE as problem:
+            message = f"[json.exception.type_error.302] {problem}"
+            connection.reply(500, Refusal(500, message).body)
 
     def _serve_known(self, connection: Connection, request: Request) -> None:
         for fault in self._settings.faults:

@@ -125,19 +125,18 @@ class Arena:
         self.proxies: list[MultiProxyProcess] = []
 
     def serve(
-        self, *, workers: int = 1, sabotage: str = "", backends: list[int] | None = None,
+        self, *, workers: int = 1, backends: list[int] | None = None,
         **config: Any,
     ) -> MultiProxyProcess:  # fmt: skip
-        """Start a MultiProxy for all backends (or those), with one defence off if it is named."""
+        """Start a MultiProxy for all backends, or those; without a defence if one is sabotaged."""
         ports = self.injector.ports if backends is None else backends
         listed = [
             {"id": f"b{number}", "url": f"http://127.0.0.1:{port}"}
             for number, port in enumerate(ports)
         ]
         environment = {}
-        if sabotage:
-            paths = os.pathsep.join((str(SABOTAGE), PATHS))
-            environment = {"PYTHONPATH": paths, "MULTIPROXY_SABOTAGE": sabotage}
+        if "MULTIPROXY_SABOTAGE" in os.environ:
+            environment = {"PYTHONPATH": os.pathsep.join((str(SABOTAGE), PATHS))}
         folder = Path(self._folder.name, str(len(self.proxies)))
         folder.mkdir()
         config = {"backends": listed, "history": False, "log": {"format": "json"}, **config}

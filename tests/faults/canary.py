@@ -58,11 +58,11 @@ class Result:
         assert self.after == self.before
 
 
-def run(arena: Arena, requests: int, *, kill_s: float, seed: int, sabotage: str = "") -> Result:
+def run(arena: Arena, requests: int, *, kill_s: float, seed: int) -> Result:
     """One run of so many requests."""
     for _ in range(BACKENDS):
         arena.injector.start()
-    proxy = arena.serve(workers=WORKERS, sabotage=sabotage)
+    proxy = arena.serve(workers=WORKERS)
     mix = {"dialects": list(PATHS), "streamed": 0.8, "at_once": 16, "kept": 0.7}
     before = sockets(proxy)
     arena.injector.tell("kill_every", seconds=kill_s, seed=seed)

@@ -22,3 +22,10 @@ async def test_infill_is_answered_as_a_native_completion(talk):
 async def test_tokenize_and_detokenize_are_inverse(talk):
     tokens = await talk.ask({"content": "café 日本"}, "/tokenize")
     assert await talk.ask(tokens, "/detokenize") == {"content": "café 日本"}
+
+
+async def test_a_member_of_another_type_is_told_as_the_server_s_own_error(talk):
+    calls = {"role": "assistant", "tool_calls": ["no call"]}
+    answer = await talk.ask({"messages": [calls, {"role": "user", "content": "hi"}]})
+    assert answer["error"]["code"] == 500
+    assert answer["error"]["message"].startswith("[json.exception.type_error.302]")
