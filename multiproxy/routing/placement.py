@@ -7,7 +7,7 @@ least loaded.
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ LEAST_SHARE = 0.01  # of its weight; what gets nothing at all is not a candidate
 STRAGGLES = 0.5  # of its peers' speed: a backend below that gets less
 FEW = 16  # candidates that are all looked at; of more, some
 SAMPLE = 8  # of them by chance
+WIDE_SAMPLE = 64  # where these are all full
 
 
 class Reason(IntEnum):
@@ -146,7 +147,7 @@ def choose(
         return Decision(None, wanted=wanted, is_full=True)
     if not matters or wish is None:
         return Decision(_fairest(open_, shares, chance), Reason.LEAST_BUSY)
-    costs = [_cost(each, wish) for each in open_]
+    costs = _costs(open_, wish)
     best = min(costs)
     if favourite is not None and not favourite.has_room and may_wait:
         if _wait_s(favourite) + _cost(favourite, wish) + SAME_S < best:
@@ -234,14 +235,22 @@ def _sooner(candidate: Candidate, wish: Wish) -> float:
 
 
 def _cost(candidate: Candidate, wish: Wish) -> float:
-    """Seconds until the first token at a candidate with room, others' delays included."""
-    backend, in_flight, slots, _, pace, _, share = candidate
-    if pace is None:
-        return 0.0
-    reading_s = (wish.tokens - wish.cached.get(backend, 0.0)) / pace.prefill_rate
-    others = slots - 1 if 0 < slots <= in_flight else in_flight
-    delay_s = reading_s * (1 + DISTURBED * others) + in_flight * pace.crowding_s
-    return delay_s / (share if share > LEAST_SHARE else LEAST_SHARE)
+    return _costs((candidate,), wish)[0]
+
+
+def _costs(candidates: Iterable[Candidate], wish: Wish) -> list[float]:
+    """Seconds until the first token at candidates with room, others' delays included."""
+    tokens, cached_at = wish.tokens, wish.cached.get
+    costs = []
+    for backend, in_flight, slots, _, pace, _, share in candidates:
+        if pace is None:
+            costs.append(0.0)
+            continue
+        reading_s = (tokens - cached_at(backend, 0.0)) / pace.prefill_rate
+        others = slots - 1 if 0 < slots <= in_flight else in_flight
+        delay_s = reading_s * (1 + DISTURBED * others) + in_flight * pace.crowding_s
+        costs.append(delay_s / (share if share > LEAST_SHARE else LEAST_SHARE))
+    return costs
 
 
 def _wait_s(candidate: Candidate) -> float:
@@ -251,17 +260,22 @@ def _wait_s(candidate: Candidate) -> float:
     return hold_s * (candidate.waiting + 1) / (candidate.slots or 1)
 
 
-def shortlist(
+def shortlists(
     candidates: Sequence[int], wish: Wish | None, homes: Sequence[int], chance: random.Random
-) -> Sequence[int]:
-    """Return the candidates worth a look: all of few; of many those that know the prompt,
-    its homes, and some by chance, of which the least loaded is nearly the least of all.
+) -> Iterator[Sequence[int]]:
+    """Yield the candidates worth a look, then ever more of them for who found no room there.
+
+    Of few these are all; of many those that know the prompt, its homes, and some by chance, of
+    which the least loaded is nearly the least of all. All of a thousand are the last resort.
     """
-    if len(candidates) <= FEW:
-        return candidates
-    found = dict.fromkeys(homes)
-    if wish is not None:
-        found.update(dict.fromkeys(wish.known))
-    while len(found) < SAMPLE + len(homes):
-        found[candidates[int(chance.random() * len(candidates))]] = None
-    return list(found)
+    if len(candidates) > FEW:
+        # A home may be down, and who knows the prompt may have failed this very request.
+        likely = (*homes, *(wish.known if wish is not None else ()))
+        found = dict.fromkeys(filter(candidates.__contains__, likely))
+        for sample in (SAMPLE, WIDE_SAMPLE):
+            if 2 * sample > len(candidates):
+                break
+            while len(found) < sample + len(homes):
+                found[candidates[int(chance.random() * len(candidates))]] = None
+            yield list(found)
+    yield candidates

@@ -7,7 +7,7 @@ is made true, or forgotten.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from multiproxy.routing.affinity import Mark
 from multiproxy.routing.pace import Pace
@@ -18,21 +18,12 @@ ANYBODY = 4095  # a count is the same wherever the model is
 WORTH = 64  # tokens; fewer are read again in no time
 
 
-class Trace(Protocol):
-    """A prefix of ``tokens`` was at ``backend`` at ``seen_s``; see ``scoreboard.memory``."""
-
-    @property
-    def backend(self) -> int: ...
-    @property
-    def tokens(self) -> int: ...
-    @property
-    def seen_s(self) -> float: ...
-    @property
-    def is_exact(self) -> bool: ...
+# A prefix of so many tokens was at a backend at a time; True: the backend counted them itself.
+Trace: TypeAlias = tuple[int, int, float, bool]  # (backend, tokens, seen_s, is_exact)
 
 
 class Table(Protocol):
-    """Where traces are kept."""
+    """Where traces are kept; see ``scoreboard.memory``."""
 
     def find(self, key: int) -> Sequence[Trace]: ...
     def note(
@@ -47,6 +38,9 @@ class Known(NamedTuple):
     tokens: int
     age_s: float
     mark: int
+
+
+_new = tuple.__new__  # half the price of the class's own: a prompt has traces at many backends
 
 
 @dataclass(slots=True)
@@ -114,19 +108,22 @@ class Recall:
         return wish
 
     def _look(self, wish: Wish, number: int, candidates: Collection[int], now: float) -> bool:
-        found = False
-        mark = wish.marks[number]
-        most = int(mark.size / self.bytes_per_token)
-        for trace in self._table.find(mark.key):
-            backend = trace.backend
-            if backend in wish.known or backend not in candidates:
+        key, size = wish.marks[number]
+        traces = self._table.find(key)
+        if not traces:
+            return False
+        known, cached, paces = wish.known, wish.cached, self._paces
+        before = len(known)
+        most = min(int(size / self.bytes_per_token), wish.tokens)
+        for backend, counted, seen_s, is_exact in traces:
+            if backend in known or backend not in candidates:
                 continue
-            tokens = min(trace.tokens if trace.is_exact else most, wish.tokens)
-            known = Known(tokens, now - trace.seen_s, number)
-            wish.known[backend] = known
-            wish.cached[backend] = tokens * self.pace(backend).keeps(known.age_s)
-            found = True
-        return found
+            tokens = min(counted, wish.tokens) if is_exact else most
+            age_s = now - seen_s
+            known[backend] = _new(Known, (tokens, age_s, number))
+            pace = paces.get(backend) or self.pace(backend)
+            cached[backend] = tokens * pace.keeps(age_s)
+        return len(known) > before
 
     def placed(self, wish: Wish, backend: int, now: float) -> None:
         """A request goes to a backend: what is there will be asked for soon."""
@@ -137,9 +134,10 @@ class Recall:
     def _note(self, wish: Wish, backend: int, now: float, first: int) -> None:
         marks = wish.marks
         for number in {0, *range(max(0, first), len(marks))}:
-            tokens = int(marks[number].size / self.bytes_per_token)
+            key, size = marks[number]
+            tokens = int(size / self.bytes_per_token)
             if tokens >= WORTH:
-                self._table.note(marks[number].key, backend, tokens, now)
+                self._table.note(key, backend, tokens, now)
 
     def answered(self, wish: Wish, backend: int, prompt: int, cached: int, now: float) -> None:
         """The backend counted ``prompt`` tokens and had ``cached`` of them."""

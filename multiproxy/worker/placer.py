@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from multiproxy.dialects.events import Usage
 from multiproxy.errors import NoBackend, NotStarted, Overloaded
-from multiproxy.routing.placement import Candidate, Decision, Reason, Shares, choose, shortlist
+from multiproxy.routing.placement import Candidate, Decision, Reason, Shares, choose, shortlists
 from multiproxy.routing.queue import NORMAL, Queue
 from multiproxy.routing.recall import Wish
 from multiproxy.routing.table import Route
@@ -320,7 +320,7 @@ class Placer:
     ) -> tuple[list[Candidate], Decision]:
         """Ask the rules, for many backends first with the few that are likely."""
         wish = ticket.wish
-        for listed in (shortlist(ready, wish, homes, self._chance), ready):
+        for listed in shortlists(ready, wish, homes, self._chance):
             candidates = [self._candidate(index) for index in listed]
             decision = choose(
                 candidates,
@@ -330,7 +330,7 @@ class Placer:
                 self._shares,
                 may_wait=not ticket.patient_until or time.monotonic() < ticket.patient_until,
             )
-            if not decision.is_full or len(listed) == len(ready):
+            if not decision.is_full:
                 break
         return candidates, decision
 

@@ -10,12 +10,13 @@ from multiproxy.routing.pace import Pace
 from multiproxy.routing.placement import (
     FEW,
     SAMPLE,
+    WIDE_SAMPLE,
     Candidate,
     Decision,
     Reason,
     Shares,
     choose,
-    shortlist,
+    shortlists,
 )
 from multiproxy.routing.recall import WORTH, Known, Wish
 
@@ -215,10 +216,21 @@ def test_ten_thousand_placements_are_within_three_percent_of_their_shares(tokens
 def test_of_many_candidates_some_are_looked_at_and_those_that_matter_always():
     many = range(1000)
     asked = wish(b5=3000, b900=100)
-    listed = shortlist(many, asked, [17, 18, 19], Random(1))
-    assert {5, 900, 17, 18, 19} <= set(listed)
+    listed, wide, all_ = shortlists(many, asked, [17, 18, 19], Random(1))
+    assert {5, 900, 17, 18, 19} <= set(listed) <= set(wide)
     assert len(set(listed)) == len(listed) == 3 + SAMPLE
-    assert shortlist(range(FEW), asked, [3], Random(1)) == range(FEW)
+    assert len(set(wide)) == len(wide) == 3 + WIDE_SAMPLE
+    assert all_ == many
+    assert [*shortlists(range(FEW), asked, [3], Random(1))] == [range(FEW)]
+    few, _ = shortlists(range(FEW + 1), asked, [3], Random(1))
+    assert len(few) == 1 + SAMPLE
+
+
+def test_a_home_that_is_down_and_a_cache_that_failed_are_not_on_the_list():
+    ready = [index for index in range(1000) if index not in (5, 17)]
+    for listed in shortlists(ready, wish(b5=3000), [17, 18], Random(1)):
+        assert not {5, 17} & set(listed)
+        assert 18 in listed
 
 
 def test_counts_are_halved_so_that_they_do_not_remember_for_ever():
