@@ -36,7 +36,14 @@ class Scene:
     event_list: list[EventView] = field(default_factory=list)
     state: HealthView = field(
         default_factory=lambda: HealthView(
-            532_800.0, 2, 2, "config.yaml", "http://127.0.0.1:8001/v1", True, NOW - 90_000
+            532_800.0,
+            2,
+            2,
+            "config.yaml",
+            "http://127.0.0.1:8001/v1",
+            True,
+            NOW - 90_000,
+            lag_s=0.002,
         )
     )
     asked: int = 0  # how often somebody wanted to know what is running

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from multiproxy.config import Config
 from multiproxy.config.show import as_yaml
-from multiproxy.scoreboard import WORKERS, Scoreboard, WorkerState
+from multiproxy.scoreboard import WORKERS, Scoreboard, WorkerRow, WorkerState
 from multiproxy.supervisor.dashboard.views import HealthView
 from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.log import Log
@@ -64,6 +64,7 @@ class Vitals:
             config_text=self._text_of(current.config) if current else "",
             history_path=str(self._history.path) if self._history else "",
             history_bytes=self._history.size if self._history else 0,
+            lag_s=max((row.lag_ns for row in self._serving_rows()), default=0) / 1e9,
         )
 
     def _text_of(self, config: Config) -> str:
@@ -72,12 +73,15 @@ class Vitals:
             self._shown = config, _DEFAULTS.sub("", as_yaml(config, {}))
         return self._shown[1]
 
+    def _serving_rows(self) -> Iterator[WorkerRow]:
+        rows = (self._board.workers[index] for index in range(WORKERS))
+        return (row for row in rows if row.state is WorkerState.SERVING)
+
     def _problems(self) -> Iterator[str]:
-        rows = [self._board.workers[index] for index in range(WORKERS)]
         now_ns = time.monotonic_ns()
-        for row in rows:
+        for row in self._serving_rows():
             stuck_s = (now_ns - row.beat_ns) / 1e9
-            if row.state is WorkerState.SERVING and row.beat_ns and stuck_s > STUCK_S:
+            if row.beat_ns and stuck_s > STUCK_S:
                 yield f"worker {row.index} has not answered for {stuck_s:.0f} s"
         if self._watch is not None and self._watch.panic:
             yield self._watch.panic
@@ -87,6 +91,7 @@ class Vitals:
             yield f"The history cannot be written: {self._history.problem} ({self._history.path})"
         if self._history is not None and self._history.dropped:
             yield f"{self._history.dropped} finished requests are missing from the history"
+        rows = (self._board.workers[index] for index in range(WORKERS))
         dropped = self._log.dropped + sum(row.log_dropped for row in rows)
         if dropped:
             yield f"{dropped} log lines were dropped: whoever reads the log is too slow"

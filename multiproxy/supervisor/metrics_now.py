@@ -30,7 +30,6 @@ class Now:
         *,
         version: str,
         python: str,
-        lag_s: float,
         live_streams: int,
         rows_dropped: int,
         rows_unlisted: int,
@@ -40,7 +39,6 @@ class Now:
         self._running = running
         self._health = health
         self._build = (version, python)
-        self._lag_s = lag_s
         self._live_streams = live_streams
         self._rows_dropped = rows_dropped
         self._rows_unlisted = rows_unlisted
@@ -106,9 +104,9 @@ class Now:
         )
         loaded_at.set(health.loaded_at)
         lag = Gauge(
-            "multiproxy_event_loop_lag_seconds", "How late the slowest worker's loop turns."
+            "multiproxy_event_loop_lag_seconds", "By how much the slowest worker's loop was late."
         )
-        lag.set(self._lag_s)
+        lag.set(health.lag_s)
         workers = Gauge("multiproxy_workers_serving", "Worker processes that take requests.")
         workers.set(health.workers_serving)
         dropped = Counter(

@@ -10,7 +10,6 @@ from multiproxy.scoreboard import (
     WORKERS,
     BackendState,
     Scoreboard,
-    WorkerState,
 )
 from multiproxy.supervisor.backend_rows import BackendRows, Row
 from multiproxy.supervisor.dashboard import views
@@ -114,15 +113,12 @@ class Provider:
         return found
 
     def metrics(self, live_streams: int, openmetrics: bool) -> str:
-        workers = [self._board.workers[index] for index in range(WORKERS)]
         now = Now(
             self.backends(),
             self.running(),
             self.health(),
             version=__version__,
             python=platform.python_version(),
-            lag_s=max((w.lag_ns for w in workers if w.state is WorkerState.SERVING), default=0)
-            / 1e9,
             live_streams=live_streams,
             rows_dropped=self._history.dropped if self._history else 0,
             rows_unlisted=self._history.unlisted if self._history else 0,

@@ -31,6 +31,7 @@ from multiproxy.worker.certificate import Certificate
 from multiproxy.worker.endpoints import dialect_of
 from multiproxy.worker.exchange import Exchange
 from multiproxy.worker.gate import Gate, Shared
+from multiproxy.worker.lag import LoopLag
 from multiproxy.worker.limit_store import LimitStore
 from multiproxy.worker.local import JSON
 from multiproxy.worker.mirror import Mirror
@@ -78,6 +79,7 @@ class Worker:
         self._shaking_hands = 0  # connections that are not in ``connections`` yet
         self._certificate = Certificate(config.tls) if config.tls is not None else None
         self._drain_deadline = 0.0
+        self._lag = LoopLag(TICK_S)
         self._ended = self._loop.create_future()
         self._max_connections = max(1, config.limits.connections // extra.get("workers", 1))
         self.guard = Guard(
@@ -282,8 +284,7 @@ class Worker:
         self.row.connections = len(self._service.connections)
         self.row.accepted = self._accepted
         self.row.log_dropped = self._log.dropped
-        if self.row.beat_ns:
-            self.row.lag_ns = max(0, started - self.row.beat_ns - int(TICK_S * 1e9))
+        self.row.lag_ns = self._lag.tick(started)
         self.row.beat(started)
         self._log.flush()
         if self.draining:

@@ -46,6 +46,15 @@ def test_before_the_first_worker_serves_nothing_is_ready_and_nothing_is_wrong(ho
     assert view.uptime_s >= 100
 
 
+def test_the_slowest_serving_worker_tells_how_late_a_loop_was(house):
+    assert house.view().lag_s == 0
+    serve(house, 0).lag_ns = 2_000_000
+    serve(house, 1).lag_ns = 30_000_000
+    assert house.view().lag_s == 0.03
+    house.board.workers[1].state = WorkerState.DRAINING
+    assert house.view().lag_s == 0.002
+
+
 def test_one_serving_worker_makes_it_ready(house):
     house.serving = 1
     house.rollout.current = SimpleNamespace(loaded_at=1_000.0, config=Config())

@@ -25,7 +25,7 @@ GEN_AI = {
 def now(scene=None, **changes):
     scene = scene or busy()
     facts = {
-        "version": "0.1.0", "python": "3.13.0", "lag_s": 0.002, "live_streams": 3,
+        "version": "0.1.0", "python": "3.13.0", "live_streams": 3,
         "rows_dropped": 4, "rows_unlisted": 6, "unrecorded": 5,
     }  # fmt: skip
     return Now(scene.backends(), scene.running(), scene.health(), **facts | changes)

@@ -36,7 +36,7 @@ def exposition():
     scene = busy()
     now = Now(
         scene.backends(), scene.running(), scene.health(),
-        version="", python="", lag_s=0, live_streams=0, rows_dropped=0, rows_unlisted=0,
+        version="", python="", live_streams=0, rows_dropped=0, rows_unlisted=0,
         unrecorded=0,
     )  # fmt: skip
     return metrics.exposition(now, openmetrics=False)

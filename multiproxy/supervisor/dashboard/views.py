@@ -219,6 +219,7 @@ class HealthView:
     config_text: str = ""  # what is in use as YAML, secrets masked
     history_path: str = ""  # "" when nothing outlives a restart
     history_bytes: int = 0
+    lag_s: float = 0.0  # the worst of the last seconds, by which a worker's loop was late
 
 
 @dataclass(frozen=True, slots=True)

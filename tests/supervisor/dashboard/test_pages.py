@@ -204,3 +204,10 @@ def test_only_fast_fragments_are_rendered_between_rounds():
 
 def test_the_whole_page_is_small():
     assert len(render(busy())) < 80_000
+
+
+def test_the_config_page_tells_how_late_a_loop_was_when_that_can_be_felt():
+    scene = busy()
+    assert "late by 2 ms at most" in render(scene, "config")
+    scene.state = HealthView(1.0, 1, 1, lag_s=0.0004)
+    assert "late by" not in render(scene, "config")
