@@ -5,6 +5,7 @@ write any place at any time without a lock: if two writes mix, the two words do 
 together any more, and a reader finds nothing there. Nothing is lost by that but a hint.
 """
 
+from struct import Struct
 from typing import NamedTuple
 
 from multiproxy.scoreboard import layout
@@ -32,40 +33,49 @@ class Trace(NamedTuple):
 
 
 _new = tuple.__new__  # half the price of the class's own
+_BUCKET = Struct(f"={2 * WAYS}Q")
+assert WAYS == 8, "find is written out for eight"
 
 
 class Memory:
     """``find`` and ``note`` cost about a microsecond, whatever is in the table."""
 
     def __init__(self, memory: "memoryview[int]") -> None:
+        self._memory = memory
         self._words = memory.cast("Q")
         self._buckets = len(self._words) // (2 * WAYS)
 
     def find(self, key: int) -> list[Trace]:
         """Return every backend that a prefix went to."""
-        at = key % self._buckets * 2 * WAYS
-        words = self._words[at : at + 2 * WAYS].tolist()
-        # Spelled out: every request asks several times, and most traces are found eight at a time.
-        return [
-            _new(
-                Trace,
-                (
-                    said & MAX_BACKEND,
-                    said >> _TOKENS_AT & MAX_TOKENS,
-                    (said >> _TICKS_AT & _TICKS) / TICKS_PER_S,
-                    said >= _EXACT,
-                ),
-            )
-            for said, check in zip(words[::2], words[1::2], strict=True)
-            if said ^ check == key and said
-        ]
+        # Every request asks several times: written out this takes a third of the time of a loop.
+        a, a_, b, b_, c, c_, d, d_, e, e_, f, f_, g, g_, h, h_ = _BUCKET.unpack_from(
+            self._memory, key % self._buckets * _BUCKET.size
+        )
+        found = []
+        if a ^ a_ == key:
+            found.append(a)
+        if b ^ b_ == key:
+            found.append(b)
+        if c ^ c_ == key:
+            found.append(c)
+        if d ^ d_ == key:
+            found.append(d)
+        if e ^ e_ == key:
+            found.append(e)
+        if f ^ f_ == key:
+            found.append(f)
+        if g ^ g_ == key:
+            found.append(g)
+        if h ^ h_ == key:
+            found.append(h)
+        return [_trace(said) for said in found if said] if found else []
 
     def note(
         self, key: int, backend: int, tokens: int, seen_s: float, is_exact: bool = False
     ) -> None:
         """Write a trace, over the same backend's last one or the least recent of its bucket."""
         at = key % self._buckets * 2 * WAYS
-        words = self._words[at : at + 2 * WAYS].tolist()
+        words = _BUCKET.unpack_from(self._memory, at * 8)
         place, least = 0, _TICKS + 1
         for way in range(0, 2 * WAYS, 2):
             said = words[way]
@@ -99,3 +109,12 @@ def _packed(backend: int, tokens: int, seen_s: float, is_exact: bool) -> int:
     said = ticks << _TICKS_AT | tokens << _TOKENS_AT | backend
     return said | _EXACT if is_exact else said
 
+
+def _trace(said: int) -> Trace:
+    parts = (
+        said & MAX_BACKEND,
+        said >> _TOKENS_AT & MAX_TOKENS,
+        (said >> _TICKS_AT & _TICKS) / TICKS_PER_S,
+        said >= _EXACT,
+    )
+    return _new(Trace, parts)
