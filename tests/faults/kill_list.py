@@ -46,7 +46,8 @@ def main() -> None:
     statuses: dict[str, int] = {}
     while left or running:
         while left and len(running) < AT_ONCE:
-            running[start(left[0], keeps=arguments.keeps)] = left.pop(0)
+            name = left.pop(0)
+            running[start(name, keeps=arguments.keeps)] = name
         pid, status = os.wait()
         statuses[running.pop(pid)] = os.waitstatus_to_exitcode(status)
     print(json.dumps(statuses))

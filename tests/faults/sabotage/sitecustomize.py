@@ -1,8 +1,31 @@
-"""Runs first in every process of a MultiProxy under test, and switches one defence off in it."""
+"""Runs first in every process of a MultiProxy under test: a defence is off, or the clock wrong."""
 
 import os
+import threading
+import time
+from pathlib import Path
 
 if name := os.environ.get("MULTIPROXY_SABOTAGE"):
     from faults.defences import DEFENCES
 
     DEFENCES[name].switch_off()
+
+
+def follow(path: Path) -> None:
+    """Let wall clocks be wrong by the seconds in a file, whatever they become."""
+    wrong_s = 0.0
+    right, right_ns = time.time, time.time_ns
+    time.time = lambda: right() + wrong_s
+    time.time_ns = lambda: right_ns() + int(wrong_s * 1e9)
+
+    def look() -> None:
+        nonlocal wrong_s
+        while True:
+            wrong_s = float(path.read_text() or wrong_s) if path.exists() else wrong_s
+            time.sleep(0.05)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+if clock := os.environ.get("MULTIPROXY_CLOCK"):
+    follow(Path(clock))
