@@ -133,7 +133,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--rate", type=float, default=50, help="events per second and stream")
     parser.add_argument("--connections", type=int, default=50, help="for small requests")
-    parser.add_argument("--request-rate", type=float, default=2000, help="per second; 0: no pause")
+    parser.add_argument("--request-rate", type=float, default=1000, help="per second; 0: no pause")
     parser.add_argument("--idle-streams", type=int, default=2000, help="at most 4096")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each steady state")
     parser.add_argument("--no-strace", action="store_true", help="count no system calls")
@@ -151,12 +151,7 @@ def _arguments() -> argparse.Namespace:
     return args
 
 
-def main() -> None:
-    """Run, print the tables, store the result."""
-    args = _arguments()
-    commit = report.commit()
-    if not args.no_store and not report.is_clean(commit):
-        sys.exit(f"{commit}: commit first, or use --no-store: nobody could repeat this result")
+def _shape(args: argparse.Namespace) -> Shape:
     shape = Shape(
         args.streams,
         args.rate,
@@ -165,9 +160,19 @@ def main() -> None:
         args.idle_streams,
         args.seconds,
     )
-    if args.quick:
-        few = min(500, args.request_rate)
-        shape = replace(shape, streams=50, idle_streams=200, request_rate=few, seconds=3.0)
+    if not args.quick:
+        return shape
+    few = min(500, args.request_rate)
+    return replace(shape, streams=50, idle_streams=200, request_rate=few, seconds=3.0)
+
+
+def main() -> None:
+    """Run, print the tables, store the result."""
+    args = _arguments()
+    commit = report.commit()
+    if not args.no_store and not report.is_clean(commit):
+        sys.exit(f"{commit}: commit first, or use --no-store: nobody could repeat this result")
+    shape = _shape(args)
     cores = Cores(*(int(core) for core in args.cores.split(",")))
     os.sched_setaffinity(0, {cores.others})
     if args.realtime:
@@ -176,9 +181,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="perf-") as home, contestants.backend(_PORT):
         found, missing = find_contestants(args, Path(home))
         run = Run(found, shape, cores, _split(args.scenarios))
-        for number in range(args.rounds):
-            traced = not args.no_strace and number == 0 and shutil.which("strace") is not None
-            run.round(number, traced=traced)
+        strace = not args.no_strace and shutil.which("strace") is not None
+        try:
+            for number in range(args.rounds):
+                run.round(number, traced=strace and number == 0)
+        except KeyboardInterrupt:
+            _say("interrupted: this is shown, and not stored")
+            args.no_store = True
     out = missing | run.out
     subtract_direct(run.results)
     report.show(run.results, out)

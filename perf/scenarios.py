@@ -13,7 +13,7 @@ class Shape:
     streams: int = 200
     rate: float = 50
     connections: int = 50
-    request_rate: float = 2000
+    request_rate: float = 1000
     idle_streams: int = 2000
     seconds: float = 10.0
 

@@ -92,7 +92,7 @@ def test_a_weak_proxy_gets_a_part_of_the_load_and_never_none():
     shape = Shape().scaled(0.05, 0.005)
     assert (shape.streams, shape.idle_streams, shape.connections) == (10, 100, 5)
     weak = {each.name: each for each in scenarios(shape, rewrites=True, bodies=0.005)}
-    assert weak["request"].rate == 10
+    assert weak["request"].rate == 5
     assert weak["request"].question == "rewritten embedding"
     assert weak["1000 KB body"].rate == 1
 
