@@ -10,6 +10,7 @@ import asyncio
 import json
 import random
 import re
+import resource
 import signal
 import socket
 import struct
@@ -53,6 +54,7 @@ class Wanted:
     streamed: float = 1.0  # share of streams
     leaving: float = 0.0  # share of clients that leave before the end
     leave_s: float = 0.05  # ... at a moment up to this
+    least_s: float = 0.0  # ... and from this on
     kept: float = 0.5  # share of connections that are used again
     garbage: float = 0.0  # share of clients that speak no HTTP, or wrong one
     pause_s: float = 0.0  # of a client between two requests
@@ -120,7 +122,7 @@ class Load:
             connection.writer.write(self._bytes_of(asked))
             limit = self._wanted.limit_s
             if asked.leaves:
-                limit = self._chance.random() * self._wanted.leave_s
+                limit = self._chance.uniform(self._wanted.least_s, self._wanted.leave_s)
             try:
                 async with asyncio.timeout(limit) as timeout:
                     how = await connection.receive(timeout, self._wanted.after_error_s)
@@ -203,4 +205,6 @@ class Connection:
 
 
 if __name__ == "__main__":
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     uvloop.run(Load(Wanted(**json.loads(sys.argv[1])), sys.stdout.buffer).run())

@@ -6,6 +6,7 @@ there are many of them.
 
 import itertools
 import math
+from collections import Counter
 
 from faults.asked import PATHS
 
@@ -44,9 +45,11 @@ def test_a_kill_before_the_first_event_is_only_a_delay(arena, full, seed, tell):
         if deaths >= wanted:
             break
     lines = proxy.wait_for_requests(requests)
-    assert max(line["attempts"] for line in lines) == 2
-    assert sum(line["attempts"] == 2 for line in lines) >= deaths
-    tell(f"{deaths} kills before the first event: {requests} of {requests} requests ok")
+    attempts = Counter(line["attempts"] for line in lines)
+    # A third one only where the second backend refused the connection: it had just died, too.
+    assert attempts.keys() <= {1, 2, 3} and attempts[3] <= attempts[2] / 10
+    assert attempts[2] + attempts[3] >= deaths
+    tell(f"{deaths} kills: {requests} of {requests} ok; requests by attempts {dict(attempts)}")
 
 
 TOKENS = 24
