@@ -197,6 +197,11 @@ def main() -> None:
             "machine": machine,
             "versions": {contestant.name: contestant.version for contestant in found},
             "out": out,
+            "shares": {
+                contestant.name: [contestant.streams_share, contestant.requests_share]
+                for contestant in found
+                if contestant.streams_share != 1 or contestant.requests_share != 1
+            },
             "shape": asdict(shape),
             "rounds": run.results,
         }

@@ -55,6 +55,11 @@ def summary(run: dict[str, Any]) -> str:
         f" second; the proxy alone on one core of {machine['processor']}, Python"
         f" {machine['python']}."
     )
+    for name, (streams, requests) in run.get("shares", {}).items():
+        lines[-1] += (
+            f" {name} could not bear that and got one in {1 / streams:.0f} of the streams and one"
+            f" in {1 / requests:.0f} of the requests."
+        )
     return "\n".join(lines)
 
 

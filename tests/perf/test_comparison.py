@@ -151,6 +151,21 @@ def test_the_readme_has_the_table_of_the_newest_result():
     assert summary.written(page, table) == page, "run scripts/generate.sh"
 
 
+def test_the_table_says_who_had_less_to_bear():
+    run = {
+        "commit": "0123456789",
+        "machine": {"processor": "x", "python": "3.13.0"},
+        "versions": {"direct": "", "nginx": "1", "litellm": "2"},
+        "shares": {"litellm": [0.05, 0.005]},
+        "shape": {"streams": 200, "rate": 50, "request_rate": 1000},
+        "rounds": {"stream": {"nginx": [figures(cpu_us=20.0)], "litellm": [figures(cpu_us=900.0)]}},
+    }
+    told = summary.summary(run).splitlines()
+    assert told[0] == "| | nginx | litellm |"
+    assert told[2] == "| CPU µs per event | 20.0 | 900.0 |"
+    assert "litellm could not bear that and got one in 20 of the streams and one in 200" in told[-1]
+
+
 def test_a_page_without_a_place_for_the_table_is_told():
     with pytest.raises(ValueError, match="0 places"):
         summary.written("# nothing\n", "table")
