@@ -21,7 +21,11 @@ PHASES = {
 
 
 def test_a_kill_before_the_first_event_is_only_a_delay(arena, full, seed, tell):
-    """F1. Each backend dies of the nonces with its own number, so a second one never does."""
+    """F1. Each backend dies of the nonces with its own number, so a second one never does.
+
+    One request at a time: another one that is there when its second backend dies, too, ends by
+    the rule of the deadly request (F16).
+    """
     names = [f"k{number}" for number in range(16)]
     phases = itertools.cycle(PHASES.values())
     for name in names:
@@ -32,7 +36,7 @@ def test_a_kill_before_the_first_event_is_only_a_delay(arena, full, seed, tell):
         running = arena.load(
             proxy.port,
             requests=4_000 if full else 200,
-            at_once=4,
+            at_once=1,
             seed=seed + batch,
             prefixes=names,
             dialects=list(PATHS),
