@@ -1,12 +1,13 @@
 """The policies that the routing simulation compares; ``Ours`` is the real routing code."""
 
 from abc import ABC, abstractmethod
+from array import array
 from collections import OrderedDict
 from random import Random
 from time import process_time
 
 from multiproxy.routing.affinity import Homes
-from multiproxy.routing.placement import Candidate, Shares, choose, shortlist
+from multiproxy.routing.placement import Candidate, Decision, Shares, choose, shortlists
 from multiproxy.routing.queue import Queue
 from multiproxy.routing.recall import Recall, Wish
 from multiproxy.scoreboard import Memory
@@ -139,6 +140,8 @@ class Ours(Policy):
 
     name = "multiproxy"
     _MODEL = "m"
+    _TIMED = 16  # one placement of so many is timed
+    _LOOK_S = 0.02  # between looks of those who wait for another backend than the one that is free
 
     def __init__(self, backends: list[Backend], seed: int) -> None:
         super().__init__(backends, seed)
@@ -153,24 +156,28 @@ class Ours(Policy):
         self._wanted: dict[int, int] = {}
         self._wants: dict[int, int] = {}
         self.reasons: dict[str, int] = {}
-        self.spent_s = 0.0
-        self.placements = 0
+        self._full: set[int] = set()  # who found no slot anywhere
+        self._looked = 0.0
+        self.spent_s = array("d")  # CPU time of timed placements
 
     def pick(self, request: Request, now: float) -> Backend:
         raise NotImplementedError
 
     def arrive(self, request: Request, now: float) -> list[Request]:
-        began = process_time()
-        wish = self._recall.wish(request.marks, self._indices, now)
-        homes = self._homes.order(wish.key, 3) if wish.is_worth_it and not wish.known else []
-        started = not self._queue.waiting(self._MODEL) and self._try(request, wish, homes, now)
-        self.spent_s += process_time() - began
-        self.placements += 1
-        if started:
-            return [request]
+        wish, homes = self._wish(request, now)
+        if self._full:  # nobody overtakes who waits for any slot
+            self._full.add(id(request))
+        else:
+            backend = self._choose(request, wish, homes)
+            if backend is not None:
+                self._recall.placed(wish, backend, now)
+                if len(self._wishes) % self._TIMED == 0:
+                    self.spent_s.append(self._cost_of(request, backend, now))
+                self._start(request, wish, backend, now)
+                return [request]
         number = self._queue.join(self._MODEL, (request, wish, homes))
         self._numbers[id(request)] = number
-        return self._start_waiting(now)
+        return []
 
     def left(self, request: Request, now: float) -> list[Request]:
         wish = self._wishes.pop(id(request))
@@ -179,36 +186,70 @@ class Ours(Policy):
         reading_s = (request.tokens - request.cached) / self.backends[request.backend].prefill
         pace.prefilled(request.tokens - request.cached, reading_s)
         pace.held(request.ended - request.started, reading_s)
-        return self._start_waiting(now)
+        return self._start_waiting(request.backend, now)
 
-    def _start_waiting(self, now: float) -> list[Request]:
+    def _start_waiting(self, free: int, now: float) -> list[Request]:
+        """Let in who can be: who waits for the backend that has room now, or for any.
+
+        The others look again a few times a second: in between little changes for them.
+        """
         started = []
+        looks = now - self._looked >= self._LOOK_S
+        if looks:
+            self._looked = now
         for line in self._queue.lines():
             for request, wish, homes in line:
-                if not any(each.busy < each.slots for each in self.backends):
-                    return started
+                place = id(request)
+                if not looks and place not in self._full and self._wants[place] != free:
+                    continue
                 self._want(request, None)
-                if self._try(request, wish, homes, now):
+                backend = self._choose(request, wish, homes)
+                if backend is not None:
+                    self._recall.placed(wish, backend, now)
+                    self._start(request, wish, backend, now)
                     self._queue.leave(self._MODEL, self._numbers.pop(id(request)))
                     started.append(request)
+                elif place in self._full:
+                    return started
         return started
 
-    def _try(self, request: Request, wish: Wish, homes: list[int], now: float) -> bool:
-        listed = shortlist(self._indices, wish, homes, self.chance)
-        choice = choose(list(map(self._candidate, listed)), self.chance, wish, homes, self._shares)
-        if choice.backend is None and len(listed) < len(self._indices) and choice.wanted is None:
-            choice = choose(
-                list(map(self._candidate, self._indices)), self.chance, wish, homes, self._shares
-            )
+    def _cost_of(self, request: Request, backend: int, now: float) -> float:
+        """CPU seconds of a placement: the least of some, since others use the cores too."""
+        least, chance = 1.0, Random(1)
+        for _ in range(5):
+            began = process_time()
+            wish, homes = self._wish(request, now)
+            self._decide(wish, homes, chance)
+            self._recall.placed(wish, backend, now)  # as it was noted already
+            least = min(least, process_time() - began)
+        return least
+
+    def _wish(self, request: Request, now: float) -> tuple[Wish, list[int]]:
+        wish = self._recall.wish(request.marks, self._indices, now)
+        is_new = wish.is_worth_it and not wish.known
+        return wish, self._homes.order(wish.key, 3) if is_new else []
+
+    def _decide(self, wish: Wish, homes: list[int], chance: Random) -> Decision:
+        for listed in shortlists(self._indices, wish, homes, chance):
+            candidates = list(map(self._candidate, listed))
+            decision = choose(candidates, chance, wish, homes, self._shares)
+            if not decision.is_full:
+                break
+        return decision
+
+    def _choose(self, request: Request, wish: Wish, homes: list[int]) -> int | None:
+        """Return the backend for a request, or note for which one it waits."""
+        choice = self._decide(wish, homes, self.chance)
         self._want(request, choice.wanted)
-        if choice.backend is None:
-            return False
-        self._shares.count(choice.backend)
-        self.reasons[choice.reason.name] = self.reasons.get(choice.reason.name, 0) + 1
-        self._recall.placed(wish, choice.backend, now)
+        (self._full.add if choice.is_full else self._full.discard)(id(request))
+        if choice.backend is not None:
+            self._shares.count(choice.backend)
+            self.reasons[choice.reason.name] = self.reasons.get(choice.reason.name, 0) + 1
+        return choice.backend
+
+    def _start(self, request: Request, wish: Wish, backend: int, now: float) -> None:
         self._wishes[id(request)] = wish
-        self.backends[choice.backend].start(request, now)
-        return True
+        self.backends[backend].start(request, now)
 
     def _want(self, request: Request, backend: int | None) -> None:
         """Count who waits for whom."""

@@ -5,10 +5,14 @@ is the code of ``multiproxy/routing`` itself, with what it learns from answers o
 """
 
 import argparse
+import gc
 import sys
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from resource import RUSAGE_SELF, getrusage
 from statistics import fmean
 from time import perf_counter
 
@@ -21,6 +25,7 @@ from routing_traffic import Request, Session, Traffic
 SLOTS = 4
 PREFILL = 4000.0  # tokens per second
 DECODE = 50.0
+LARGE = 100_000  # requests: then the memory is told, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +36,31 @@ class Outcome:
     requests: int
     prompt: int
     read: int  # prompt tokens that were not in a cache
-    ttft: list[float]  # sorted
+    ttft: Sequence[float]  # sorted
     makespan: float
     imbalance: float  # the busiest backend's requests over the mean
     placement_us: float | None
+    memory: tuple[int, ...]  # MiB of the process, after each tenth of the requests
 
     def percentile(self, share: float) -> float:
         return self.ttft[min(len(self.ttft) - 1, int(len(self.ttft) * share))]
+
+
+class Tally:
+    """What ended requests add up to: 8 bytes are kept of each, so that a million fit."""
+
+    def __init__(self, expected: int) -> None:
+        self.prompt = self.read = 0
+        self.ttft = array("d")
+        self.memory: list[int] = []
+        self._step = max(1, expected // 10)
+
+    def add(self, request: Request) -> None:
+        self.prompt += request.tokens
+        self.read += request.tokens - request.cached
+        self.ttft.append(request.first - request.arrived)
+        if len(self.ttft) % self._step == 0 and len(self.memory) < 10:
+            self.memory.append(getrusage(RUSAGE_SELF).ru_maxrss // 1024)
 
 
 def simulate(
@@ -49,7 +72,7 @@ def simulate(
     policy = policy_class(fleet, seed)
     rate = load * backends * SLOTS / traffic.work(PREFILL, DECODE)
     clock = Clock()
-    done: list[Request] = []
+    done = Tally(requests)
     chance = Random(seed)
     budget = [requests]
 
@@ -60,7 +83,7 @@ def simulate(
 
     def end(request: Request) -> None:
         fleet[request.backend].end()
-        done.append(request)
+        done.add(request)
         session = request.session
         if session.done < len(session.turns):
             clock.at(clock.now + session.turns[session.done][2], lambda: arrive(session))
@@ -81,13 +104,11 @@ def simulate(
     begin(next(sessions))
     while clock.step():
         pass
-    ttft = sorted(each.first - each.arrived for each in done)
     served = [each.served for each in fleet]
-    spent = policy.spent_s / policy.placements * 1e6 if isinstance(policy, Ours) else None
+    spent = fmean(policy.spent_s) * 1e6 if isinstance(policy, Ours) else None
     return Outcome(
-        policy.name, len(done), sum(each.tokens for each in done),
-        sum(each.tokens - each.cached for each in done), ttft, clock.now,
-        max(served) / fmean(served), spent,
+        policy.name, len(done.ttft), done.prompt, done.read, sorted(done.ttft), clock.now,
+        max(served) / fmean(served), spent, tuple(done.memory),
     )  # fmt: skip
 
 
@@ -108,6 +129,8 @@ def show(outcomes: list[Outcome], title: str) -> None:
             f"{each.percentile(0.95):>8.2f}s{each.percentile(0.99):>8.2f}s"
             f"{each.makespan:>9.0f}s{each.imbalance:>10.2f}{cost:>9}"
         )
+        if each.requests >= LARGE:
+            print(f"  MiB of the process after each tenth: {' '.join(map(str, each.memory))}")
 
 
 def main() -> None:
@@ -118,6 +141,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--policies", nargs="*", help="names; default: all")
     options = parser.parse_args()
+    gc.disable()  # nothing here is in cycles; a worker has no thousand backends to walk, either
     for backends in options.backends:
         for load in options.load:
             began = perf_counter()

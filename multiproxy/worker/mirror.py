@@ -77,14 +77,14 @@ class Mirror:
         """The backend where a copy disturbs nobody; of several one that knows the prompt."""
         board, slots = self._worker.board, self._worker.placer.slots
         free = [
-            (board.load.copies(index), -wish.cached.get(index, 0.0), index)
+            (-wish.cached.get(index, 0.0), board.load.copies(index), index)
             for index in route.candidates
             if board.backends.state(index) is BackendState.UP
             and not board.backends.rests_until(index)
             and not board.load.in_flight(index)
             and board.load.copies(index) < max(1, slots.get(index, 0) - 1)
         ]
-        return min(free, key=lambda each: (each[1], each[0]))[2] if free else None
+        return min(free)[2] if free else None
 
     async def _run(self, copy: Copy) -> None:
         record = await copy.run()

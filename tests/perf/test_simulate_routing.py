@@ -18,6 +18,7 @@ def test_every_policy_serves_every_request(outcomes):
     assert len({(each.requests, each.prompt) for each in outcomes.values()}) == 1
     assert all(len(each.ttft) == each.requests >= 1500 for each in outcomes.values())
     assert all(0 < each.read <= each.prompt for each in outcomes.values())
+    assert all(len(each.memory) == 10 for each in outcomes.values())
 
 
 def test_little_more_is_read_again_than_with_an_oracle(outcomes):
@@ -37,3 +38,9 @@ def test_a_seed_gives_the_same_figures_again(outcomes):
         outcomes["multiproxy"].ttft,
         outcomes["multiproxy"].makespan,
     )
+
+
+def test_the_cost_of_a_placement_is_that_of_the_routing_code_alone(outcomes):
+    costs = {name: each.placement_us for name, each in outcomes.items()}
+    assert costs.pop("multiproxy") > 0
+    assert set(costs.values()) == {None}
