@@ -11,6 +11,8 @@ from asking import ask
 from engine.launcher import Engine
 from engine.test_main_job import backends
 
+from multiproxy.routing.window import AWKWARD, is_bounded
+
 pytestmark = pytest.mark.engine
 
 CHAT = "/v1/chat/completions"
@@ -118,3 +120,12 @@ def test_the_windows_verdict_is_the_engines_own(shared_engine, multiproxy_proces
                 theirs["error"][name] for name in numbers
             ]
     assert min(verdicts.count(200), verdicts.count(400)) > len(verdicts) / 5
+
+
+def test_the_engines_byte_level_vocabulary_keeps_to_the_bytes_of_awkward_texts(shared_engine):
+    engine = shared_engine()
+    for text in AWKWARD:
+        body = {"content": text, "add_special": True, "parse_special": True}
+        status, answer = ask(engine.url, "POST", "/tokenize", body)
+        assert status == 200, answer
+        assert is_bounded(text, len(answer["tokens"])), text[:9].encode("unicode_escape")
