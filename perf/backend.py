@@ -104,8 +104,12 @@ class Connection(asyncio.Protocol):
         body = self._buffer[end + 4 : end + 4 + length]
         self._buffer = self._buffer[end + 4 + length :]
         self._uses += 1
+        line = head.split(b" ", 2)
+        if len(line) < 3:  # sglang-router asks whether HTTP/2 is spoken here
+            self._transport.close()
+            return
         self._answering = True
-        self._answer(head.split(b" ", 2)[1].partition(b"?")[0], body)
+        self._answer(line[1].partition(b"?")[0], body)
 
     def _answer(self, path: bytes, body: bytes) -> None:
         plan = find_plan(body)

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import contestants
@@ -27,17 +28,16 @@ from scenarios import Scenario, Shape, scenarios
 from steady_state import Cores, count_calls, measure
 
 _HERE = Path(__file__).resolve().parent
-_PORT = 18100  # the backend's; contestants get the ones behind it
 _TRACED = ("stream", "request")
 
-_KNOWN: dict[str, Callable[[int, Path], Contestant]] = {
-    "direct": lambda port, home: contestants.direct(_PORT),
-    "nginx": lambda port, home: contestants.nginx(_PORT, port, home),
-    "haproxy": lambda port, home: contestants.haproxy(_PORT, port, home),
-    "multiproxy": lambda port, home: contestants.multiproxy(_PORT, port, home),
-    "sglang-router": lambda port, home: contestants.router("sglang-router", _PORT, port, home),
-    "vllm-router": lambda port, home: contestants.router("vllm-router", _PORT, port, home),
-    "litellm": lambda port, home: contestants.litellm(_PORT, port, home),
+_KNOWN: dict[str, Callable[[int, int, Path], Contestant]] = {
+    "direct": lambda backend, port, home: contestants.direct(backend),
+    "nginx": contestants.nginx,
+    "haproxy": contestants.haproxy,
+    "multiproxy": contestants.multiproxy,
+    "sglang-router": partial(contestants.router, "sglang-router"),
+    "vllm-router": partial(contestants.router, "vllm-router"),
+    "litellm": contestants.litellm,
 }
 
 
@@ -104,7 +104,7 @@ def find_contestants(
     missing: dict[str, str] = {}
     for number, name in enumerate(_split(args.only)):
         try:
-            found.append(_KNOWN[name](_PORT + 1 + number, home))
+            found.append(_KNOWN[name](args.port, args.port + 1 + number, home))
         except NotInstalledError as error:
             missing[name] = str(error)
             _say(f"{name} is not installed: {error}")
@@ -142,7 +142,10 @@ def _arguments() -> argparse.Namespace:
         "--realtime", action="store_true", help="run before all other work (SCHED_RR, root only)"
     )
     parser.add_argument("--proxy-url", default="", help="host:port of one more proxy")
-    parser.add_argument("--cmd", default="", help=f"starts it; its backend is port {_PORT}")
+    parser.add_argument("--cmd", default="", help="starts it; its backend is at --port")
+    parser.add_argument(
+        "--port", type=int, default=18100, help="the backend's; the proxies get those behind it"
+    )
     parser.add_argument("--no-store", action="store_true", help="write no result file")
     args = parser.parse_args()
     unknown = {*_split(args.only)} - {*_KNOWN} | {*_split(args.scenarios)} - {*every}
@@ -178,7 +181,7 @@ def main() -> None:
     if args.realtime:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     machine = report.machine()
-    with tempfile.TemporaryDirectory(prefix="perf-") as home, contestants.backend(_PORT):
+    with tempfile.TemporaryDirectory(prefix="perf-") as home, contestants.backend(args.port):
         found, missing = find_contestants(args, Path(home))
         run = Run(found, shape, cores, _split(args.scenarios))
         strace = not args.no_strace and shutil.which("strace") is not None

@@ -22,7 +22,7 @@ def figures(**more: object) -> dict[str, object]:
 
 def test_who_is_not_installed_is_named_and_left_out(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    args = Namespace(only="direct,nginx,multiproxy", proxy_url="", cmd="")
+    args = Namespace(only="direct,nginx,multiproxy", proxy_url="", cmd="", port=1)
     found, missing = compare.find_contestants(args, tmp_path)
     assert [each.name for each in found] == ["direct", "multiproxy"]
     assert missing == {"nginx": "there is no command nginx"}
