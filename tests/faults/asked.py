@@ -20,7 +20,8 @@ END_TOKENS = 1  # the token that ends an answer is counted and not said
 class Asked:
     """One request. ``dialect`` is a key of ``PATHS``, or ``garbage``: no HTTP at all.
 
-    ``leaves`` tells that its client will not wait for the end.
+    ``leaves`` tells that its client will not wait for the end, ``is_counted`` that the answer's
+    usage must be exact: it is estimated when a wire breaks behind the finish reason.
     """
 
     number: int
@@ -29,6 +30,7 @@ class Asked:
     dialect: str = "chat"
     stream: bool = True
     leaves: bool = False
+    is_counted: bool = True
 
     @property
     def text(self) -> str:

@@ -54,9 +54,9 @@ class Wanted:
     streamed: float = 1.0  # share of streams
     leaving: float = 0.0  # share of clients that leave before the end
     leave_s: float = 0.05  # ... at a moment up to this
-    least_s: float = 0.0  # ... and from this on
     kept: float = 0.5  # share of connections that are used again
     garbage: float = 0.0  # share of clients that speak no HTTP, or wrong one
+    counted: bool = True  # see ``Asked.is_counted``
     pause_s: float = 0.0  # of a client between two requests
     after_error_s: float = 0.1  # how long to look what follows an error event; SDKs close at once
     key: str = ""
@@ -99,6 +99,7 @@ class Load:
             chance.choice(wanted.dialects),
             chance.random() < wanted.streamed,
             chance.random() < wanted.leaving,
+            wanted.counted,
         )
 
     async def _client(self) -> None:
@@ -122,7 +123,7 @@ class Load:
             connection.writer.write(self._bytes_of(asked))
             limit = self._wanted.limit_s
             if asked.leaves:
-                limit = self._chance.uniform(self._wanted.least_s, self._wanted.leave_s)
+                limit = self._chance.random() * self._wanted.leave_s
             try:
                 async with asyncio.timeout(limit) as timeout:
                     how = await connection.receive(timeout, self._wanted.after_error_s)

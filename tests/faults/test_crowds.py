@@ -1,4 +1,4 @@
-"""L1 and L4, long forms: thousands of idle streams, and large bodies all at once.
+"""L4, the long form: large bodies all at once.
 
 L3 is tests/e2e/test_slow_clients.py, L7 is tests/e2e/test_queueing.py.
 """
@@ -9,41 +9,11 @@ import contextlib
 import pytest
 from asking import ask
 from e2e.raw_client import Client
-from e2e.test_processes import connections_of
 from multiproxy_process import memory_of
 from waiting import until
 
 pytestmark = [pytest.mark.usefixtures("only_full"), pytest.mark.timeout(600)]
 MIB = 1 << 20
-
-
-def test_idle_streams_cost_little(arena, seed, tell):
-    """L1. Every stream has its first token and then nothing for a long time."""
-    streams, workers = 4_000, 2
-    for _ in range(4):
-        arena.injector.start(settings={"slots": streams, "tokens_per_second": 0.005})
-    proxy = arena.serve(workers=workers, limits={"connections": 2 * streams})
-    pids = proxy.worker_pids()
-    before = sum(map(memory_of, pids))
-    running = arena.load(
-        proxy.port,
-        requests=streams,
-        at_once=streams,
-        seed=seed,
-        tokens=[5, 5],
-        leaving=1.0,
-        leave_s=120.0,
-        least_s=110.0,
-        kept=0.0,
-    )
-    until(lambda: sum(connections_of(pid, proxy.port) for pid in pids) == streams, 110)
-    most = max(sum(map(memory_of, pids)) - before for _ in range(20))
-    report = running.report()
-    report.check("left")
-    assert most < streams * 16 * 1024
-    tell(
-        f"{streams} idle streams: {most / streams / 1024:.1f} KiB of each worker's own memory each"
-    )
 
 
 async def test_large_bodies_at_once_cost_what_they_hold(arena, seed, tell):

@@ -137,3 +137,32 @@ async def test_no_mutated_body_makes_the_proxy_fail(place, path, full, seed, tel
             pytest.fail(f"{raw!r}\n{capfd.readouterr().err}")
     assert not place.exchanges and place.in_flight == [0]
     tell(f"{path}: {count} bodies, statuses {dict(sorted(statuses.items()))}")
+
+
+def around(content: bytes) -> bytes:
+    """A chat body with this JSON as its message's content."""
+    return b'{"model":"demo","messages":[{"role":"user","content":' + content + b"}]}"
+
+
+HURTING = {
+    "1,100 arrays deep": around(b"[" * 1_100 + b"]" * 1_100),
+    "a million arrays deep": around(b"[" * 1_000_000),
+    "an unknown member 300 deep": b'{"x":' + b"[" * 300 + b"]" * 300 + b"}",
+    "NUL in the model": b'{"model":"de\\u0000mo","messages":[]}',
+    "a number of 5,000 digits": around(b"9" * 5_000),
+    "a number for the model": b'{"model":7,"messages":[]}',
+    "not UTF-8": around(b'"\xff\xfe"'),
+    "not an object": b"[]",
+    "nothing": b"",
+    "NaN": around(b"NaN"),
+    "two values": around(b'"hi"') + b"{}",
+}
+
+
+@pytest.mark.parametrize("name", HURTING)
+async def test_a_body_that_is_made_to_hurt_is_refused(place, name):
+    """B7. A status of 400 to 499, from the proxy or the backend, and nothing is left."""
+    answer = await place.client().ask(HURTING[name], "/v1/chat/completions")
+    assert 400 <= answer.status < 500, answer.body[:300]
+    assert answer.json["error"]["message"]
+    assert not place.exchanges and place.in_flight == [0]

@@ -47,6 +47,7 @@ def test_answers_over_a_bad_wire_are_whole_or_told(arena, toxic_port, full, seed
         seed=seed,
         dialects=list(PATHS),
         streamed=0.8,
+        counted=toxics == WHOLE,
     )
     report = running.report()
     report.check("ok", *(() if toxics == WHOLE else ("error-after", "error-before")))
