@@ -6,7 +6,7 @@ from dashboard_scene import NOW, Scene, backend, finished
 from multiproxy.supervisor.dashboard import fleet
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
-from multiproxy.supervisor.dashboard.views import BackendState, Outcome
+from multiproxy.supervisor.dashboard.views import BackendState, LineView, Outcome, ServerView
 
 
 def cards(**lists: object) -> list[fleet.Card]:
@@ -57,3 +57,14 @@ def test_a_known_reason_comes_with_advice(reason, word):
 
 def test_a_serving_backend_needs_no_advice():
     assert fleet.advice(backend(reason="connection refused an hour ago")) == ""
+
+
+def test_a_command_shows_the_last_lines_it_wrote_and_where_to_look_when_it_fails():
+    lines = tuple(LineView(NOW, f"line {number}") for number in range(20))
+    server = ServerView("llama-server --port 1", "broken", reason="it failed", lines=lines)
+    failing = backend(state=BackendState.DOWN, reason="connection refused", server=server)
+    [card] = cards(backend_list=[failing])
+    assert [line.text for line in card.lines] == [f"line {number}" for number in range(12, 20)]
+    assert card.advice == "It is tried again when a request comes; what it wrote last is below."
+    [plain] = cards(backend_list=[backend()])
+    assert plain.lines == ()
