@@ -39,8 +39,8 @@ def test_two_models_take_turns_and_a_killed_one_comes_back(model_folder, multipr
         assert status == 200, answer
         return answer
 
-    assert asks("chat")["usage"]["completion_tokens"] == 8
-    assert asks("think", "/v1/messages")["usage"]["output_tokens"] == 8
+    assert 0 < asks("chat")["usage"]["completion_tokens"] <= 8
+    assert 0 < asks("think", "/v1/messages")["usage"]["output_tokens"] <= 8
     until(lambda: server("chat")["pid"] is None)
     assert asks("tiny-chat")["model"] == "tiny-chat", "as it reported itself"
     assert (server("chat")["starts"], server("think")["starts"]) == (2, 1)
