@@ -100,10 +100,10 @@ def scenarios(shape: Shape, *, rewrites: bool = False, bodies: float = 1.0) -> l
 
 
 def gentle(scenario: Scenario) -> Scenario:
-    """A fifth of it, or less, for a proxy that is traced and slow: few streams, fast ones."""
+    """A fifth of it, or a tenth, for a proxy that is traced and slow: few streams, fast ones."""
     return replace(
         scenario,
         streams=scenario.streams and 10,
         connections=scenario.connections and 10,
-        rate=200 if scenario.streams else max(5.0, scenario.rate / 10),
+        rate=scenario.rate * scenario.streams / 50 or max(5.0, scenario.rate / 10),
     )

@@ -104,6 +104,14 @@ def test_every_scenario_asks_a_question_that_there_is():
         assert gentle(scenario).streams <= scenario.streams
 
 
+def test_what_is_traced_gets_a_part_of_the_load():
+    strong, weak = Scenario("s", "chat", 200, rate=50), Scenario("s", "chat", 10, rate=50)
+    requests = Scenario("r", "embedding", connections=50, rate=1000)
+    assert (gentle(strong).streams, gentle(strong).rate) == (10, 200)
+    assert (gentle(weak).streams, gentle(weak).rate) == (10, 10)
+    assert (gentle(requests).connections, gentle(requests).rate) == (10, 100)
+
+
 def test_streams_last_until_all_are_open():
     arguments = Scenario("idle", "chat", 1000, tokens=3).arguments(10)
     assert float(arguments[arguments.index("--seconds") + 1]) == 13
