@@ -18,6 +18,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding
 END = b"0\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
 ERROR = b'data: {"error":{"message":"cut","type":"upstream_error","code":"stream_cut"}}\n\n'
+DELAY_S = 6.0  # of what "waits": more than a load's limit for a hang
 POINT = 4  # the event at which it happens: a token of every answer
 
 Events = list[bytes]
@@ -93,8 +94,8 @@ class BrokenProxy:
                 events = await self._ask(head, body)
                 if name == SWAPS:
                     writer.write(await self._swapped(stream(events)))
-                elif name == "waits-2-s":
-                    await asyncio.sleep(2)
+                elif name == "waits":
+                    await asyncio.sleep(DELAY_S)
                     writer.write(stream(events))
                 elif name in DEFECTS:
                     writer.write(DEFECTS[name](events))

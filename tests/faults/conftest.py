@@ -47,3 +47,10 @@ def only_full(full: bool) -> None:
     """For long forms whose short one is another test; docs/reliability.md names it."""
     if not full:
         pytest.skip("a long form: pytest --full")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A busy machine is no failure here: what hangs is the judge's to say."""
+    for item in items:
+        if "/faults/" in str(item.path) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(900))

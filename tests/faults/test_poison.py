@@ -1,5 +1,7 @@
 """F16: a request that kills its backends ends after two of them, and is then refused."""
 
+import time
+
 from asking import ask
 from waiting import until
 
@@ -23,19 +25,16 @@ def test_a_deadly_request_kills_two_of_four_backends_at_most(arena, full, seed, 
 
     until(all_are_up)
     for number in range(times):
-        status, answer = ask(proxy.url, "POST", "/v1/chat/completions", poison(number, seed))
-        assert status in (502, 503), answer
-        deaths = len(arena.injector.tell("events"))
-        most = max(most, deaths)
-        assert 1 <= deaths <= 2
-        until(
-            lambda n=number: (
-                ask(proxy.url, "POST", "/v1/chat/completions", poison(n, seed))[1]["error"]["code"]
-                == "request_quarantined"
-            ),
-            30,
-        )
-        arena.injector.tell("events")
+        code = ""
+        while code != "request_quarantined":  # until the probes confirm that they died
+            status, answer = ask(proxy.url, "POST", "/v1/chat/completions", poison(number, seed))
+            assert status in (502, 503), answer
+            code = answer["error"]["code"]
+            deaths = len(arena.injector.tell("events"))
+            most = max(most, deaths)
+            assert deaths <= 2
+            time.sleep(0.1)  # a client's own pause
     report = arena.load(proxy.port, requests=50, seed=seed).report()
     report.check("ok")
+    assert most == 2
     tell(f"{times} deadly requests: {most} backends dead at most, then refused; 50 others ok")
