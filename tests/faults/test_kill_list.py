@@ -1,6 +1,6 @@
 """Each defence is switched off once, and its test fails: no test of a defence proves nothing.
 
-All of them run in one helper process that is forked per defence, after everything is imported.
+They run in one process that is forked for each defence, after everything is imported.
 """
 
 import json
