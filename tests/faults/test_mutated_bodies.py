@@ -40,8 +40,7 @@ SEEDS: dict[str, list[dict[str, Any]]] = {
                       {"role": "user", "content": [
                           {"type": "tool_result", "tool_use_id": "t1", "is_error": False,
                            "content": [{"type": "text", "text": "sun"}]},
-                          {"type": "image", "source": {"type": "base64",
-                           "media_type": "image/png", "data": "AAAA"}}]}]},
+                          {"type": "text", "text": "and?"}]}]},
     ],
     "/v1/responses": [
         {"model": "demo", "stream": True, "max_output_tokens": 3, "instructions": "i",
