@@ -36,6 +36,9 @@ class AnswerSink(Protocol):
     def on_piece(self, payload: bytes, framed: bytes | None) -> None:  # per piece
         """Body bytes. ``framed`` is the same as exactly one chunk, when it came as one."""
 
+    def on_pieces(self, pieces: list[tuple[bytes, bytes]]) -> None:  # per read
+        """Several pieces that one read brought, each with its chunk; in place of ``on_piece``."""
+
     def on_end(self) -> None:
         """The body is complete by its framing."""
 
@@ -143,7 +146,7 @@ class BackendConnection(asyncio.Protocol):
     def _receive_whole_chunks(self, data: bytes) -> bool:  # per piece
         """Hand out ``data`` if it is whole chunks and nothing else; tells whether it was."""
         start, size = 0, len(data)
-        chunks = []
+        pieces = []
         while start < size:
             line_end = data.find(b"\r\n", start, start + 6)
             length = _CHUNK_SIZES.get(data[start:line_end])
@@ -152,12 +155,9 @@ class BackendConnection(asyncio.Protocol):
             end = line_end + length + 4
             if end > size or data[end - 2 : end] != b"\r\n":
                 return False
-            chunks.append((start, line_end + 2, end))
+            pieces.append((data[line_end + 2 : end - 2], data[start:end]))
             start = end
-        for start, payload, end in chunks:
-            if self.state is not State.BODY:
-                break  # the sink has heard enough
-            self._sink.on_piece(data[payload : end - 2], data[start:end])
+        self._sink.on_pieces(pieces)
         return True
 
     def eof_received(self) -> bool:

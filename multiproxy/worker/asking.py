@@ -28,6 +28,10 @@ class _Collected:
         else:
             self.parts.append(payload)
 
+    def on_pieces(self, pieces: list[tuple[bytes, bytes]]) -> None:
+        for payload, framed in pieces:
+            self.on_piece(payload, framed)
+
     def on_end(self) -> None:
         if not self.done.done():
             self.done.set_result(None)

@@ -143,6 +143,32 @@ class Relay:
         except Exception as error:
             self._break(error)
 
+    def on_pieces(self, pieces: list[tuple[bytes, bytes]]) -> None:  # per read
+        """What one read brought leaves in one write: busy backends send many events at once."""
+        if not self.committed or self._splice is not None:
+            for payload, framed in pieces:
+                if self.done.done():
+                    return  # it failed in the middle
+                self.on_piece(payload, framed)
+            return
+        try:
+            translator = self._translator
+            parts, is_untouched = [], self._downstream.chunked
+            for payload, _ in pieces:
+                out = translator.feed(payload)
+                is_untouched = is_untouched and out is payload
+                parts.append(out)
+            made = b"".join(parts)
+            if is_untouched:  # the backend's own chunks
+                self._downstream.bytes_out += len(made)
+                self._client.transport.write(b"".join([framed for _, framed in pieces]))
+            else:
+                self._downstream.write(made)
+            if translator.failure is not None:
+                self._end(translator.failure)
+        except Exception as error:
+            self._break(error)
+
     def on_end(self) -> None:
         try:
             if self._streaming:

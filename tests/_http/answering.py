@@ -28,6 +28,11 @@ class Kept:
         self.pieces.append(payload)
         self.framed.append(framed)
 
+    def on_pieces(self, pieces: list[tuple[bytes, bytes]]) -> None:
+        assert len(pieces) > 1, "no burst"
+        for payload, framed in pieces:
+            self.on_piece(payload, framed)
+
     def on_end(self) -> None:
         self.calls.append("end")
 

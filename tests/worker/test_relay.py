@@ -118,6 +118,44 @@ async def test_a_chunk_behind_the_commit_point_is_forwarded_untouched():
     assert b"".join(written[1:]) == piece
 
 
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+async def test_the_chunks_of_one_read_leave_in_one_write(version):
+    line = await Line.open(version)
+    line.say(SSE, framed(ROLE + text("a")))
+    written = []
+    line.wire.transport.write = written.append
+    before = line.downstream.bytes_out
+    texts = [text("b"), text("c"), text("d")]
+    line.say(b"".join(map(framed, texts)))
+    assert written == [b"".join(map(framed, texts) if version == b"1.1" else texts)]
+    assert line.downstream.bytes_out - before == sum(map(len, texts))
+
+
+async def test_chunks_that_do_not_go_on_as_they_came_leave_as_one():
+    line = await Line.open()
+    line.say(SSE, framed(ROLE + text("a")))
+    written = []
+    line.wire.transport.write = written.append
+    half, rest = text("b")[:9], text("b")[9:]
+    line.say(framed(half) + framed(rest) + framed(text("c")))
+    assert written == [framed(text("b") + text("c"))]
+
+
+async def test_an_error_between_the_chunks_of_one_read_ends_what_goes_out():
+    line = await Line.open()
+    line.say(SSE, framed(ROLE + text("a")))
+    line.say(framed(text("b")) + framed(ERROR) + framed(text("c")))
+    assert isinstance(line.relay.done.result(), BackendError)
+    assert line.answer.body == ROLE + text("a") + text("b")
+
+
+async def test_a_failure_before_the_content_of_one_read_leaves_nothing_behind():
+    line = await Line.open()
+    line.say(SSE, framed(ROLE) + framed(ERROR) + framed(text("c")))
+    assert isinstance(line.relay.done.result(), BackendError)
+    assert line.out == b"" and not line.relay.committed
+
+
 @pytest.mark.parametrize("name", ["chat.stream", "chat.stream.include_usage"])
 async def test_a_recorded_stream_arrives_whole_and_its_connection_may_serve_again(name):
     line = await Line.open()
