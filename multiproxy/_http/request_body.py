@@ -9,6 +9,7 @@ from multiproxy.errors import (
     BodyTooLarge,
     ClientGone,
     LengthRequired,
+    Overloaded,
     ProxyError,
     RequestTimeout,
 )
@@ -17,14 +18,42 @@ MIN_RATE = 1024  # bytes per second, asked for after MIN_RATE_AFTER_S
 MIN_RATE_AFTER_S = 10.0
 
 
+class BodyRoom:
+    """Room for the bodies that one worker holds at a time: ``most`` bytes."""
+
+    __slots__ = ("held", "most")
+
+    def __init__(self, most: int = 512 << 20) -> None:
+        self.most = most
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Count ``size`` more bytes.
+
+        Raises:
+            Overloaded: there is no room for them.
+        """
+        if self.held + size > self.most:
+            raise Overloaded(
+                "The server holds as many request bodies as it may; try again soon.",
+                retry_after_s=1,
+            )
+        self.held += size
+
+
 class RequestBody:
     """The body of one request. ``complete`` tells that its last byte has come.
 
-    ``idle_s`` and ``total_s`` bound the wait; ``now`` is the loop's time.
+    ``idle_s`` and ``total_s`` bound the wait; ``now`` is the loop's time. What it needs of the
+    ``room`` is taken from its announcement on, or as it comes, until ``release``.
     """
 
-    def __init__(self, head: RequestHead, now: float, *, idle_s: float, total_s: float) -> None:
+    def __init__(
+        self, head: RequestHead, now: float, *, idle_s: float, total_s: float, room: BodyRoom
+    ) -> None:
         self._head = head
+        self._room = room
+        self._held = 0  # bytes of the room
         self._decoder = ChunkedDecoder(strict_density=True) if head.chunked else None
         self._parts: list[bytes] = []
         self._size = 0
@@ -54,6 +83,8 @@ class RequestBody:
         self._fed_at = now
         if self._cap is not None and self._size > self._cap:
             self.fail(_too_large(self._cap))
+        elif self._cap is not None and self._decoder is not None and not self._fits(len(piece)):
+            pass  # it has failed
         elif complete:
             self.complete = True
             if self._waiter is not None and not self._waiter.done():
@@ -66,12 +97,36 @@ class RequestBody:
         Raises:
             LengthRequired: a POST without any framing.
             BodyTooLarge: the Content-Length is over ``cap`` bytes.
+            Overloaded: there is no room for it.
         """
         head = self._head
         if head.content_length is None and not head.chunked and head.method == b"POST":
             raise LengthRequired("A POST needs a Content-Length.")
         if (head.content_length or 0) > cap or self._size > cap:
             raise _too_large(cap)
+        self.hold(self._size if head.chunked else head.content_length or 0)
+
+    def hold(self, size: int) -> None:
+        """Take room for so many more bytes, until ``release``.
+
+        Raises:
+            Overloaded: there is none.
+        """
+        self._room.take(size)
+        self._held += size
+
+    def release(self) -> None:
+        """Give all room back. Idempotent."""
+        self._room.held -= self._held
+        self._held = 0
+
+    def _fits(self, size: int) -> bool:
+        try:
+            self.hold(size)
+        except Overloaded as error:
+            self.fail(error)
+            return False
+        return True
 
     @property
     def is_awaited_by_client(self) -> bool:
@@ -82,7 +137,7 @@ class RequestBody:
         """Return the whole body, at most ``cap`` bytes after decoding.
 
         Raises:
-            BodyTooLarge, BadFraming, RequestTimeout, ClientGone: it did not come.
+            BodyTooLarge, BadFraming, RequestTimeout, ClientGone, Overloaded: it did not come.
         """
         self._cap = cap
         if self._error is not None:

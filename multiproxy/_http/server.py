@@ -20,7 +20,7 @@ from multiproxy._http.guard import Guard
 from multiproxy._http.head import RequestHead
 from multiproxy._http.head_memory import HeadMemory
 from multiproxy._http.parser import parse_request_head
-from multiproxy._http.request_body import RequestBody
+from multiproxy._http.request_body import BodyRoom, RequestBody
 from multiproxy.errors import (
     BadFraming,
     HeadTooLarge,
@@ -84,6 +84,7 @@ class Service:
     draining: bool = False
     common_fields: bytes = b"Server: multiproxy\r\n"
     heads: HeadMemory[RequestHead] = field(default_factory=HeadMemory)
+    room: BodyRoom = field(default_factory=BodyRoom)
 
 
 class State(Enum):
@@ -176,6 +177,7 @@ class ClientConnection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if self._body is not None:
             self._body.client_gone()
+            self._body.release()
         if exchange is not None:
             exchange.client_gone()
         self.transport.abort()
@@ -235,6 +237,7 @@ class ClientConnection(asyncio.Protocol):
             self._loop.time(),
             idle_s=self._service.limits.body_idle_s,
             total_s=self._service.limits.body_total_s,
+            room=self._service.room,
         )
         self._state = State.BODY
         if self._body.complete:
@@ -273,6 +276,7 @@ class ClientConnection(asyncio.Protocol):
         Raises:
             LengthRequired: a POST without any framing.
             BodyTooLarge: over ``cap``; from Content-Length before anything is read.
+            Overloaded: the bodies that are here leave no room for it.
             BadFraming, RequestTimeout, ClientGone: the body did not come.
         """
         assert self._body is not None
@@ -280,6 +284,20 @@ class ClientConnection(asyncio.Protocol):
         if self._body.is_awaited_by_client:
             self.transport.write(serializer.CONTINUE)
         return await self._body.read(cap)
+
+    def body_grew(self, size: int) -> None:
+        """Count what decompression made of the body.
+
+        Raises:
+            Overloaded: there is no room for it.
+        """
+        if self._body is not None:
+            self._body.hold(size)
+
+    def _drop_body(self) -> None:
+        if self._body is not None:
+            self._body.release()
+            self._body = None
 
     # -- answering --------------------------------------------------------------------------
 
@@ -375,7 +393,7 @@ class ClientConnection(asyncio.Protocol):
     def _finish(self) -> None:
         self._exchange = None
         self._head = None
-        self._body = None
+        self._drop_body()
         if self._state is State.CLOSED:
             return
         if self._close_after:
@@ -401,7 +419,7 @@ class ClientConnection(asyncio.Protocol):
         self._state = State.LINGERING
         self._dropped = 0
         self._buffer = b""
-        self._body = None
+        self._drop_body()
         self._deadline = self._loop.time() + seconds
         if half_close and self.transport.can_write_eof():
             self.transport.write_eof()

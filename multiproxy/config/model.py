@@ -203,6 +203,12 @@ class Limits:
     """The most of everything that one client, request or backend may use."""
 
     body: Size = setting(32 * MIB, "bytes of a request body; images need room", least=1, most=2**40)
+    bodies: Size = setting(
+        512 * MIB, "bytes of all request bodies at once, over all workers", least=1, most=2**50
+    )
+    objects: int = setting(
+        50_000, "objects and arrays in a request's JSON", least=1, most=100_000_000
+    )
     head: Size = setting(16 * KIB, "bytes of a request head", least=1, most=2**30)
     target: Size = setting(8 * KIB, "bytes of a request target (the URL)", least=1, most=2**30)
     value: Size = setting(8 * KIB, "bytes of one header field's value", least=1, most=2**30)

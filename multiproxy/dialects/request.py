@@ -7,10 +7,12 @@ import orjson
 
 from multiproxy.dialects.errors import INVALID_JSON
 from multiproxy.dialects.json_text import loads
-from multiproxy.errors import InvalidJSON, InvalidRequest, Unsupported
+from multiproxy.errors import BodyTooLarge, InvalidJSON, InvalidRequest, Unsupported
 
 # Other gateways let a request choose its upstream with these; keys were stolen that way.
 _UPSTREAM_FIELDS = ("api_base", "base_url", "api_key", "extra_headers")
+MAX_OBJECTS = 50_000  # objects and arrays; each costs a translator up to 12 us
+_HOPELESS = 10  # times as many brackets stand in no text that fits a context window
 
 
 @dataclass(slots=True)
@@ -48,14 +50,19 @@ def encoded(value: object) -> bytes:
         raise InvalidJSON(f"{INVALID_JSON}nested too deeply.") from error
 
 
-def understand(body: bytes) -> Request:
+def understand(body: bytes, max_objects: int = MAX_OBJECTS) -> Request:
     """Read a JSON body's routing facts.
 
     Raises:
+        BodyTooLarge: more than ``max_objects`` objects and arrays: 8 MiB of ``{},`` would hold
+            the worker up for seconds and take 250 MiB.
         InvalidJSON: not one JSON document, or nested too deeply.
         InvalidRequest: not an object, or ``model`` or ``stream`` has a wrong type.
         Unsupported: a field that would choose the upstream.
     """
+    brackets = body.count(b"{") + body.count(b"[") if len(body) > 2 * max_objects else 0
+    if brackets > _HOPELESS * max_objects:
+        raise _too_dense(max_objects)
     raw = body
     try:
         data: Any = orjson.loads(body)
@@ -68,6 +75,8 @@ def understand(body: bytes) -> Request:
             raise InvalidJSON(f"{INVALID_JSON}{reason}.") from error
     if not isinstance(data, dict):
         raise InvalidRequest("The request body must be a JSON object.", code="invalid_type")
+    if brackets > max_objects and _has_more_objects(data, max_objects):  # not all in its texts
+        raise _too_dense(max_objects)
     for name in _UPSTREAM_FIELDS:
         if name in data:
             raise Unsupported(f"'{name}' is not supported by this server.", param=name)
@@ -78,3 +87,24 @@ def understand(body: bytes) -> Request:
     if stream is not None and not isinstance(stream, bool):
         raise InvalidRequest("'stream' must be a boolean.", param="stream", code="invalid_type")
     return Request(model or None, stream is True, data, raw)
+
+
+def _has_more_objects(value: object, most: int) -> bool:
+    """Whether ``value`` is made of more than ``most`` objects and arrays; looks no further."""
+    found, open_ = 0, [value]
+    while open_ and found <= most:
+        value = open_.pop()
+        if isinstance(value, dict):
+            found += 1
+            open_ += value.values()
+        elif isinstance(value, list):
+            found += 1
+            open_ += value
+    return found > most
+
+
+def _too_dense(most: int) -> BodyTooLarge:
+    return BodyTooLarge(
+        f"The request has more than {most:,} JSON objects and arrays; send less in one request, "
+        "or have 'limits.objects' raised."
+    )

@@ -62,7 +62,9 @@ class Exchange:
             if endpoint.is_local:
                 await self._answer_locally(endpoint)
                 return
-            request = understanding.read(endpoint, self._head, body)
+            request = understanding.read(
+                endpoint, self._head, body, self._worker.config.limits.objects
+            )
             self._account.understood(
                 endpoint.name, endpoint.dialect, request.model, stream=request.stream
             )
@@ -90,6 +92,7 @@ class Exchange:
         encoding = self._head.get(b"content-encoding")
         if encoding is not None and endpoint.has_body:
             body = await understanding.decode(body, encoding, limit)
+            self._client.body_grew(len(body))
         return body
 
     async def _answer_locally(self, endpoint: Endpoint) -> None:

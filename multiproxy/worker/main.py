@@ -14,6 +14,7 @@ from typing import Any
 
 from multiproxy._http.guard import Guard
 from multiproxy._http.head import RequestHead
+from multiproxy._http.request_body import BodyRoom
 from multiproxy._http.server import ClientConnection, Limits, Service
 from multiproxy.config import Config, snapshot
 from multiproxy.dialects.errors import render_messages, render_openai, render_responses
@@ -129,6 +130,7 @@ class Worker:
             open_exchange=self._open_exchange,
             render=self._refuse,
             connections=set(),
+            room=BodyRoom(max(config.limits.body, config.limits.bodies // extra.get("workers", 1))),
         )
 
     def new_id(self) -> str:

@@ -36,7 +36,7 @@ async def decode(body: bytes, encoding: bytes, limit: int) -> bytes:
     return await loop.run_in_executor(None, decompressed, body, coding, limit)
 
 
-def read(endpoint: Endpoint, head: RequestHead, body: bytes) -> Request:
+def read(endpoint: Endpoint, head: RequestHead, body: bytes, max_objects: int) -> Request:
     """Return what the request says about routing.
 
     Raises:
@@ -44,7 +44,7 @@ def read(endpoint: Endpoint, head: RequestHead, body: bytes) -> Request:
     """
     if endpoint.kind is Kind.QUERY:
         return Request(model=endpoints.query_of(head).get("model"))
-    return understand(body)
+    return understand(body, max_objects)
 
 
 def route_of(worker: "Worker", model: str | None) -> Route:

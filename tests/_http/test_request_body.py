@@ -5,22 +5,29 @@ import asyncio
 import pytest
 
 from multiproxy._http.head import RequestHead
-from multiproxy._http.request_body import MIN_RATE, MIN_RATE_AFTER_S, RequestBody
+from multiproxy._http.request_body import MIN_RATE, MIN_RATE_AFTER_S, BodyRoom, RequestBody
 from multiproxy.errors import (
     BadFraming,
     BodyTooLarge,
     ClientGone,
     LengthRequired,
+    Overloaded,
     RequestTimeout,
 )
 
 
-def body_of(length: int | None = None, *, chunked: bool = False, method: bytes = b"POST"):
+def body_of(
+    length: int | None = None,
+    *,
+    chunked: bool = False,
+    method: bytes = b"POST",
+    room: BodyRoom | None = None,
+) -> RequestBody:
     head = RequestHead(
         method, b"/", b"1.1", [], True, content_length=length, chunked=chunked,
         expects_continue=True,
     )  # fmt: skip
-    return RequestBody(head, 0.0, idle_s=30, total_s=300)
+    return RequestBody(head, 0.0, idle_s=30, total_s=300, room=room or BodyRoom())
 
 
 async def reading(body: RequestBody, cap: int = 1000) -> asyncio.Task[bytes]:
@@ -136,3 +143,33 @@ def test_a_client_waits_for_continue_until_it_sends_something():
     assert body.is_awaited_by_client
     body.feed(b"{", 0)
     assert not body.is_awaited_by_client
+
+
+def test_bodies_that_fill_the_room_pass_and_one_byte_more_does_not():
+    room = BodyRoom(10)
+    first, second = body_of(6, room=room), body_of(4, room=room)
+    first.check_announced(100)
+    second.check_announced(100)
+    assert room.held == 10
+    with pytest.raises(Overloaded) as error:
+        body_of(1, room=room).check_announced(100)
+    assert (error.value.status, error.value.retry_after_s) == (503, 1)
+    first.release()
+    first.release()
+    assert room.held == 4
+
+
+async def test_a_chunked_body_takes_room_as_it_comes():
+    room = BodyRoom(5)
+    body = body_of(chunked=True, room=room)
+    body.feed(b"2\r\nab\r\n", 0)
+    body.check_announced(100)
+    assert room.held == 2
+    task = await reading(body)
+    body.feed(b"3\r\ncde\r\n", 0)
+    assert (room.held, task.done()) == (5, False)
+    body.feed(b"1\r\nf\r\n", 0)
+    with pytest.raises(Overloaded):
+        await task
+    body.release()
+    assert room.held == 0

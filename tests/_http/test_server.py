@@ -6,6 +6,7 @@ from _http.wire_server import BODY_CAP, Wire
 
 from multiproxy._http import server
 from multiproxy._http.server import ClientConnection
+from multiproxy.errors import Overloaded
 
 
 def in_(wire: Wire, seconds: float) -> float:
@@ -361,3 +362,30 @@ async def test_the_kernels_send_buffer_is_bounded_on_a_real_socket():
     await writer.wait_closed()
     listener.close()
     await listener.wait_closed()
+
+
+async def test_a_body_takes_room_until_its_answer():
+    wire = await Wire(answers=False).feed(post(b"Content-Length: 5\r\n", b"he"))
+    assert wire.service.room.held == 5, "all that is announced"
+    await wire.feed(b"llo")
+    assert wire.service.room.held == 5
+    wire.connection.body_grew(100)
+    assert wire.service.room.held == 105
+    wire.connection.answer(200, b"", b"")
+    assert wire.service.room.held == 0
+
+
+@pytest.mark.parametrize("rest", [b"", b"llo"])
+async def test_the_room_of_a_client_that_leaves_is_free_again(rest):
+    wire = await Wire(answers=False).feed(post(b"Content-Length: 5\r\n", b"he" + rest))
+    wire.connection.connection_lost(None)
+    assert wire.service.room.held == 0
+
+
+async def test_a_body_without_room_is_refused_before_it_is_asked_for():
+    wire = Wire()
+    wire.service.room.most = 4
+    await wire.feed(post(b"Content-Length: 5\r\nExpect: 100-continue\r\n"))
+    assert isinstance(wire.seen[0].error, Overloaded)
+    assert wire.transport.written.startswith(b"HTTP/1.1 503 ")
+    assert wire.service.room.held == 0

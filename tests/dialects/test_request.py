@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from multiproxy.dialects.request import Request, understand
-from multiproxy.errors import InvalidJSON, InvalidRequest, Unsupported
+from multiproxy.errors import BodyTooLarge, InvalidJSON, InvalidRequest, Unsupported
 
 BODY = b'{ "model" : "demo", "stream":true, "messages":[{"role":"user","content":"h\\u00e9"}] }'
 
@@ -84,6 +84,29 @@ def test_what_is_not_json_is_refused(body):
     with pytest.raises(InvalidJSON) as error:
         understand(body)
     assert (error.value.status, error.value.code) == (400, "invalid_json")
+
+
+def of_objects(count: int) -> bytes:
+    """A body of so many objects and arrays: itself, a list, and what is in it."""
+    return orjson.dumps({"messages": [{}] * (count - 2)})
+
+
+def test_a_request_of_so_many_objects_passes_and_one_with_one_more_does_not():
+    assert len(understand(of_objects(1000), 1000).data["messages"]) == 998
+    with pytest.raises(BodyTooLarge) as error:
+        understand(of_objects(1001), 1000)
+    assert error.value.status == 413
+    assert error.value.message.startswith("The request has more than 1,000 JSON objects")
+
+
+def test_brackets_in_texts_are_no_objects():
+    body = orjson.dumps({"prompt": "{[" * 2500})
+    assert understand(body, 1000).raw is body
+
+
+def test_a_body_of_nothing_but_brackets_is_refused_before_it_is_parsed():
+    with pytest.raises(BodyTooLarge):
+        understand(b'{"a":[' + b"{}," * 20_000 + b"no JSON", 1000)
 
 
 def test_an_empty_body_is_told_so():

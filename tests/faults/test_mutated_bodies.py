@@ -154,6 +154,7 @@ HURTING = {
     "not an object": b"[]",
     "nothing": b"",
     "NaN": around(b"NaN"),
+    "8 MiB of empty objects": around(b"[" + b"{}," * (8 << 20 >> 2) + b"{}]"),
     "two values": around(b'"hi"') + b"{}",
 }
 

@@ -47,7 +47,7 @@ def head(target: str, method: bytes = b"POST", **fields: bytes) -> RequestHead:
 async def job_of(workplace: Workplace, target: str, body: object, **fields: bytes) -> Job:
     request_head = head(target, **fields)
     endpoint = endpoints.find(request_head)
-    request = read(endpoint, request_head, orjson.dumps(body))
+    request = read(endpoint, request_head, orjson.dumps(body), 100)
     route = workplace.worker.backends.table.resolve(request.model)
     assert isinstance(route, Route)
     return await make_job(workplace.worker, endpoint, request_head, request, route, "req_1", "")
@@ -127,12 +127,14 @@ async def test_codings_are_a_list_on_one_line(staff: Staff):
 
 def test_a_query_names_its_model():
     request_head = head("/props?model=demo%2F1", b"GET")
-    assert read(endpoints.find(request_head), request_head, b"").model == "demo/1"
+    assert read(endpoints.find(request_head), request_head, b"", 100).model == "demo/1"
 
 
 def test_a_body_names_its_model_and_whether_to_stream():
     request_head = head("/v1/completions")
-    request = read(endpoints.find(request_head), request_head, b'{"model":"demo","stream":true}')
+    request = read(
+        endpoints.find(request_head), request_head, b'{"model":"demo","stream":true}', 100
+    )
     assert (request.model, request.stream) == ("demo", True)
 
 
@@ -140,7 +142,7 @@ def test_a_body_names_its_model_and_whether_to_stream():
 def test_a_body_that_is_no_object_is_refused(body: bytes, error: type):
     request_head = head("/v1/messages")
     with pytest.raises(error):
-        read(endpoints.find(request_head), request_head, body)
+        read(endpoints.find(request_head), request_head, body, 100)
 
 
 # -- jobs -----------------------------------------------------------------------------------
