@@ -6,6 +6,7 @@ to its home, as long as that is not busier than the others, and everything else 
 least loaded.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
@@ -15,6 +16,7 @@ from multiproxy.routing.pace import Pace
 from multiproxy.routing.recall import Wish
 
 SAME_S = 0.03  # differences of the expected first token that nobody notices
+SAME_CACHE = 0.9  # of what the best one has: what is older may have been pushed out, or not
 SAME_SHARE = 0.15  # nor of this share of it: speeds are measured, and vary
 # While a backend reads a prompt its other answers crawl: a second of reading costs each of them
 # this share of a second, which counts as much as the request's own.
@@ -89,12 +91,15 @@ class Shares:
     """How many requests each backend got where several were equally good.
 
     Hashing alone would give some a few percent more for ever; whoever is ahead of its share
-    is passed over until the others have caught up.
+    is passed over until the others have caught up. Ahead is what chance does not explain, or
+    replicas, which count apart, would send the same conversations to different backends.
     """
 
     _REMEMBERED = 100_000  # requests; then all counts are halved
-    _AHEAD = 1.01
+    _AHEAD = 1.005
     _SLACK = 2.0
+    _BY_CHANCE = 1.6  # standard deviations
+    _MOST_BY_CHANCE = 20.0  # requests: of thousands it must not become percents
 
     def __init__(self) -> None:
         self._counts: dict[int, float] = {}
@@ -120,8 +125,14 @@ class Shares:
         for each in candidates:
             counted += count_of(each.backend, 0.0)
             capacity += each.capacity
-        mean = counted / capacity * self._AHEAD
-        return lambda each: count_of(each.backend, 0.0) <= mean * each.capacity + self._SLACK
+        mean = counted / capacity
+
+        def may(each: Candidate) -> bool:
+            share = mean * each.capacity
+            slack = min(self._BY_CHANCE * math.sqrt(share), self._MOST_BY_CHANCE) + self._SLACK
+            return count_of(each.backend, 0.0) <= share * self._AHEAD + slack
+
+        return may
 
 
 def choose(
@@ -185,19 +196,29 @@ def _among_equals(
     pairs = [(each, each.capacity) for each in same]
     least = min([each.in_flight / capacity for each, capacity in pairs])
     near = [each for each, capacity in pairs if (each.in_flight - 1) / capacity <= least]
-    if wish.cached:
-        cached = max(near, key=lambda each: wish.cached.get(each.backend, 0.0))
-        if wish.cached.get(cached.backend, 0.0) > 0:
-            spilled = favourite is not None and not favourite.has_room
-            return Decision(cached.backend, Reason.SPILLED if spilled else Reason.CACHED)
-    reason = Reason.SPILLED if favourite is not None else Reason.LEAST_BUSY
     by_index = {each.backend: each for each in near}
+    if wish.cached:
+        cached = _best_cached(near, wish, homes)
+        if cached is not None:
+            spilled = favourite is not None and not favourite.has_room
+            return Decision(cached, Reason.SPILLED if spilled else Reason.CACHED)
+    reason = Reason.SPILLED if favourite is not None else Reason.LEAST_BUSY
     may = shares.bound(open_) if shares is not None else None
     for backend in homes:
         home = by_index.get(backend)
         if home is not None and (may is None or may(home)):
             return Decision(backend, Reason.HOME if reason is Reason.LEAST_BUSY else reason)
     return Decision(_fairest(same, shares, chance), reason)
+
+
+def _best_cached(near: list[Candidate], wish: Wish, homes: Sequence[int]) -> int | None:
+    """The backend that has most of the prompt; of several that have its head, the home."""
+    cached = {each.backend: wish.cached.get(each.backend, 0.0) for each in near}
+    best = max(cached, key=cached.__getitem__)
+    if not cached[best]:
+        return None
+    enough = cached[best] * SAME_CACHE
+    return next((home for home in homes if cached.get(home, 0.0) >= enough), best)
 
 
 def _fairest(candidates: list[Candidate], shares: Shares | None, chance: random.Random) -> int:

@@ -125,6 +125,10 @@ class Recall:
             cached[backend] = tokens * pace.keeps(age_s)
         return len(known) > before
 
+    def is_worth_it(self, mark: Mark) -> bool:
+        """Whether so much of a prompt is worth finding again."""
+        return int(mark.size / self.bytes_per_token) >= WORTH
+
     def placed(self, wish: Wish, backend: int, now: float) -> None:
         """A request goes to a backend: what is there will be asked for soon."""
         if not wish.is_worth_it:
@@ -135,9 +139,8 @@ class Recall:
         marks = wish.marks
         for number in {0, *range(max(0, first), len(marks))}:
             key, size = marks[number]
-            tokens = int(size / self.bytes_per_token)
-            if tokens >= WORTH:
-                self._table.note(key, backend, tokens, now)
+            if self.is_worth_it(marks[number]):
+                self._table.note(key, backend, int(size / self.bytes_per_token), now)
 
     def answered(self, wish: Wish, backend: int, prompt: int, cached: int, now: float) -> None:
         """The backend counted ``prompt`` tokens and had ``cached`` of them."""

@@ -56,7 +56,11 @@ class Wishes:
         return Wish(marks).key
 
     def homes(self, wish: Wish, candidates: tuple[int, ...]) -> list[int]:
-        """Return the first of a conversation's rendezvous order; none for one that has a place."""
+        """Return the first of a conversation's rendezvous order; none for one that has a place.
+
+        A head that nobody has read yet has a home of its own, which comes first: where it goes
+        its other conversations follow, and so every replica has to find the same place.
+        """
         if not wish.is_worth_it or any(known.mark for known in wish.known.values()):
             return []
         order = self._orders.get(candidates)
@@ -65,7 +69,10 @@ class Wishes:
                 self._orders.clear()
             names = {index: self._names[index] for index in candidates}
             order = self._orders[candidates] = Homes(names, self._weights)
-        return order.order(wish.key, HOMES)
+        homes = order.order(wish.key, HOMES)
+        if not wish.known and self.recall.is_worth_it(wish.marks[0]):
+            homes = order.order(wish.marks[0].key, 1) + homes
+        return homes
 
     def placed(self, lease: "Lease") -> None:
         """A request goes to a backend."""
