@@ -245,9 +245,11 @@ def _favourite(candidates: Sequence[Candidate], wish: Wish) -> Candidate | None:
     if not known:
         return None
     first = 0 if 2 * len(known) >= wish.candidates else 1
-    found = [each for each in candidates if each.backend in known]
-    found = [each for each in found if known[each.backend].mark >= first]
-    return min(found, key=lambda each: _sooner(each, wish), default=None)
+    backends = {backend for backend, (_, _, mark) in known.items() if mark >= first}
+    found = [each for each in candidates if each.backend in backends] if backends else []
+    if len(found) < 2:  # mostly it is the one that served the turn before
+        return found[0] if found else None
+    return min(found, key=lambda each: _sooner(each, wish))
 
 
 def _sooner(candidate: Candidate, wish: Wish) -> float:

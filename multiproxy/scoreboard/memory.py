@@ -68,7 +68,21 @@ class Memory:
             found.append(g)
         if h ^ h_ == key:
             found.append(h)
-        return [_trace(said) for said in found if said] if found else []
+        if not found:
+            return []
+        return [
+            _new(
+                Trace,
+                (
+                    said & MAX_BACKEND,
+                    said >> _TOKENS_AT & MAX_TOKENS,
+                    (said >> _TICKS_AT & _TICKS) / TICKS_PER_S,
+                    said >= _EXACT,
+                ),
+            )
+            for said in found
+            if said
+        ]
 
     def note(
         self, key: int, backend: int, tokens: int, seen_s: float, is_exact: bool = False
@@ -108,13 +122,3 @@ def _packed(backend: int, tokens: int, seen_s: float, is_exact: bool) -> int:
     ticks = int(seen_s * TICKS_PER_S) & _TICKS
     said = ticks << _TICKS_AT | tokens << _TOKENS_AT | backend
     return said | _EXACT if is_exact else said
-
-
-def _trace(said: int) -> Trace:
-    parts = (
-        said & MAX_BACKEND,
-        said >> _TOKENS_AT & MAX_TOKENS,
-        (said >> _TICKS_AT & _TICKS) / TICKS_PER_S,
-        said >= _EXACT,
-    )
-    return _new(Trace, parts)
