@@ -1,6 +1,5 @@
 """A stream whose backend dies in its text is continued by another one, in three dialects."""
 
-import asyncio
 import json
 
 import anthropic
@@ -26,16 +25,16 @@ def fast(**more):
 async def whole_and_broken(place, body, fault, path=PATHS["chat"]):
     """The answer to a request, and to the same one when its backend fails on the way."""
     whole = await ask(place.port, body, path)
+    asked = 1
     while True:
-        last = (await place.logged(1))[-1]["backend"]
+        last = (await place.logged(asked))[-1]["backend"]
         other = place.simulators[last == "sim-0"]
         other.set_faults([])
         simulator = place.simulators[last != "sim-0"]
         simulator.set_faults([f"{fault},count=1"])
-        before = len(place.proxy.log_lines())
         broken = await ask(place.port, body, path)
-        while len(place.proxy.log_lines()) == before:
-            await asyncio.sleep(0.02)
+        asked += 1
+        await place.logged(asked)
         if not simulator.settings.faults[0].count:
             return whole, broken
 
@@ -60,7 +59,7 @@ def told(answer):
 
 
 @pytest.mark.parametrize("fault", ["cut", "cut:reset=1", "early-end"])
-@pytest.mark.parametrize("events", [3, 4, 9, 19])  # the first ones are the prompt's progress
+@pytest.mark.parametrize("events", [3, 4, 9, 15])  # the first ones are the prompt's progress
 async def test_a_chat_stream_goes_on_behind_its_last_byte(house, fault, events):
     place = await house(fast(), fast())
     point = f"{fault}{',' if ':' in fault else ':'}after_events={events}"
