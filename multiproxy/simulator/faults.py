@@ -38,11 +38,15 @@ _ACTING = ("stall", "cut", "die", "error-event", "early-end", "bad-chunk-size")
 # These need chunks: their point is the head at the earliest, and other answers pass.
 _CHUNKED = ("error-event", "early-end", "bad-chunk-size", "no-terminator")
 _OVERFLOW = "Context size has been exceeded."
+# These tell about text without an answer of the model; a router asks them at times of its own.
+_HELPERS = frozenset({"/tokenize", "/detokenize", "/apply-template"})
 
 
 @dataclass(slots=True)
 class Fault:
-    """One fault. Without ``path`` it hits every POST; with one, every request to that path.
+    """One fault. With ``path`` it hits every request to that path.
+
+    Without one it hits every POST but those that only tokenize or lay out a prompt.
 
     ``skip`` requests pass first, then ``count`` are hit (-1: all). ``match`` must occur in
     the body. The point is ``after_bytes`` bytes of the answer, or the head and
@@ -94,8 +98,11 @@ class Fault:
 
     def hits(self, request: Request) -> bool:
         """Whether ``request`` is struck; counts it."""
-        wanted = request.path == self.path if self.path else request.method == "POST"
-        if not wanted or self.count == 0 or self.match.encode() not in request.body:
+        if self.path:
+            is_wanted = request.path == self.path
+        else:
+            is_wanted = request.method == "POST" and request.path not in _HELPERS
+        if not is_wanted or self.count == 0 or self.match.encode() not in request.body:
             return False
         if self.skip > 0:
             self.skip -= 1

@@ -130,6 +130,13 @@ class Server:
 
     async def close(self) -> None:
         """End everything and wait until the last connection is gone. Idempotent."""
+        if self._listener is not None:
+            # asyncio loses a connection that it accepted when its server is closed before the
+            # loop's next turns: no more of them, then those turns, then the end.
+            for listening in self._listener.sockets:
+                self.loop.remove_reader(listening.fileno())
+            for _ in range(3):
+                await asyncio.sleep(0)
         self.stop_accepting()
         self.clock.close()
         for connection in list(self._connections):

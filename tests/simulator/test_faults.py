@@ -184,6 +184,17 @@ async def test_a_fault_with_a_path_hits_that_path_and_with_match_that_body(simul
         assert (await connection.answer(wire.post("poison")))[9:12] == b"500"
 
 
+async def test_a_fault_without_a_path_waits_for_a_request_to_the_model(simulate, client, wire):
+    server = await simulate(faults=[Fault("status", count=1), Fault("status", path="/tokenize")])
+    counting = wire.post("hi", path="/apply-template")
+    tokenizing = wire.post({"content": "hi"}, path="/tokenize")
+    seen = []
+    for request in (counting, tokenizing, wire.post("@tokens 1"), wire.post("@tokens 1")):
+        async with client(server.port) as connection:
+            seen.append((await connection.answer(request))[9:12])
+    assert seen == [b"200", b"500", b"500", b"200"]
+
+
 async def test_a_late_release_keeps_the_slot_after_the_answer(simulate, client, wire):
     server = await simulate(slots=1, faults=[Fault("late-release", seconds=0.05, count=1)])
     async with client(server.port) as connection:

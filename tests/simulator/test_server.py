@@ -1,10 +1,14 @@
 """A simulator as a process of its own: told to end, orphaned, killed."""
 
+import asyncio
+import contextlib
 import os
 import signal
 import socket
 
 import pytest
+
+from multiproxy.simulator import Settings, start
 
 
 def test_sigterm_ends_it_at_once_with_status_0(launch, streams):
@@ -42,3 +46,14 @@ def test_the_magic_prompt_kills_the_process(launch, streams):
         assert streams.rest(killer) == b""
         assert not streams.rest(victim).endswith(b"\r\n0\r\n\r\n")
     assert process.wait(10) != 0
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_closing_ends_a_connection_that_was_accepted_just_now(turns):
+    server = await start(Settings())
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await server.close()
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
