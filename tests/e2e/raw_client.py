@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import struct
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 
@@ -67,6 +68,14 @@ class Client:
         """Read until the first token is there; ``receive`` goes on from there."""
         while b'"content":"' not in self._answer.body:
             assert await self._read_some(), "the answer ended"
+
+    async def tokens(self) -> AsyncIterator[int]:
+        """How many more tokens are there, each time that some came."""
+        seen = 0
+        while await self._read_some():
+            count = self._answer.body.count(b'"content":"')
+            yield count - seen
+            seen = count
 
     async def until_error_or_end(self) -> None:
         """Read until the answer ended or told an error: what lingers behind it is not awaited."""
