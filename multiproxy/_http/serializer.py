@@ -8,6 +8,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 } | {499: b"HTTP/1.1 499 Client Closed Request\r\n", 529: b"HTTP/1.1 529 Overloaded\r\n"}
+_OK = _STATUS_LINES[200]
 
 
 def status_line(status: int) -> bytes:
@@ -28,6 +29,24 @@ def answer(status: int, fields: bytes, body: bytes, *, close: bool, with_body: b
             # RFC 9110 section 8.6: no Content-Length in a 204.
             b"\r\n" if status == 204 else b"Content-Length: %d\r\n\r\n" % len(body),
             body if with_body and status != 204 else b"",
+        )
+    )
+
+
+def stream(fields: bytes, payload: bytes, *, chunked: bool, close: bool) -> bytes:
+    """Return the head of a good answer of unknown length, and ``payload`` if there is some yet.
+
+    ``fields`` are finished header lines. Without ``chunked`` the body ends with the connection.
+    """
+    if not chunked:
+        return b"".join((_OK, fields, b"Connection: close\r\n\r\n", payload))
+    return b"".join(
+        (
+            _OK,
+            fields,
+            b"Connection: close\r\n" if close else b"",
+            b"Transfer-Encoding: chunked\r\n\r\n",
+            chunk(payload) if payload else b"",
         )
     )
 

@@ -10,24 +10,14 @@ An EOF from the client means that it is gone, half-closed or not: llama-server a
 
 import asyncio
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Protocol
 
 from multiproxy._http import serializer
-from multiproxy._http.guard import Guard
 from multiproxy._http.head import RequestHead
-from multiproxy._http.head_memory import HeadMemory
 from multiproxy._http.parser import parse_request_head
-from multiproxy._http.request_body import BodyRoom, RequestBody
-from multiproxy.errors import (
-    BadFraming,
-    HeadTooLarge,
-    ProxyError,
-    RequestTimeout,
-    TargetTooLong,
-)
+from multiproxy._http.request_body import RequestBody
+from multiproxy._http.service import Exchange, Service
+from multiproxy.errors import BadFraming, ProxyError, RequestTimeout
 
 MAX_LEADING_BLANK = 4  # bytes of CRLF before a request, RFC 9112 section 2.2
 MAX_KEEP_ALIVE_REQUESTS = 1_000
@@ -38,53 +28,6 @@ ERROR_LINGER_S = 2.0  # after an error event: an abort at once loses it for slow
 HIGH_WATER = 64 * 1024  # bytes waiting for a client before its backend is paused
 LOW_WATER = 16 * 1024
 SEND_BUFFER = 64 * 1024  # the kernel's own default costs 4.3 MB per client that never reads
-
-
-class Exchange(Protocol):
-    """What the worker does with one request; called back by its connection."""
-
-    def client_gone(self) -> None:
-        """The client closed or reset; nothing can be written any more."""
-
-    def client_slow(self) -> None:
-        """The client's write buffer passed the high-water mark: stop the source."""
-
-    def client_ready(self) -> None:
-        """The client's write buffer fell to the low-water mark: go on."""
-
-
-@dataclass(slots=True)
-class Limits:
-    """Bounds of one client connection: bytes, counts and seconds (config defaults)."""
-
-    head: int = 16 * 1024
-    target: int = 8 * 1024
-    pipelined: int = 8
-    head_s: float = 10.0
-    body_idle_s: float = 30.0
-    body_total_s: float = 300.0
-    keep_alive_s: float = 75.0
-    write_stall_s: float = 60.0
-
-
-@dataclass(slots=True)
-class Service:
-    """What all connections of a worker share.
-
-    ``render`` turns an error into (status, header lines, body) in the right dialect; the
-    head is None when there is none to tell the dialect from. ``common_fields`` are header
-    lines of every answer.
-    """
-
-    guard: Guard
-    limits: Limits
-    open_exchange: Callable[["ClientConnection", RequestHead], Exchange]
-    render: Callable[[ProxyError, RequestHead | None], tuple[int, bytes, bytes]]
-    connections: set["ClientConnection"]
-    draining: bool = False
-    common_fields: bytes = b"Server: multiproxy\r\n"
-    heads: HeadMemory[RequestHead] = field(default_factory=HeadMemory)
-    room: BodyRoom = field(default_factory=BodyRoom)
 
 
 class State(Enum):
@@ -198,28 +141,14 @@ class ClientConnection(asyncio.Protocol):
             if start > MAX_LEADING_BLANK:
                 raise BadFraming("Too many empty lines before the request.")
             if end < 0:
-                self._check_unfinished_head(data[start:])
+                self._service.limits.check_unfinished_head(data[start:])
                 self._buffer = data
                 return
             if end + 4 > self._service.limits.head:
-                self._refuse_size(data[start : end + 2])
+                raise self._service.limits.too_large(data[start : end + 2])
             self._begin(data[start : end + 4], data[end + 4 :])
         except ProxyError as error:
             self._reject(error)
-
-    def _check_unfinished_head(self, data: bytes) -> None:
-        if data[:1] == b"\x16":
-            raise BadFraming("This port speaks plain HTTP, not TLS.")
-        if len(data) > self._service.limits.head:
-            self._refuse_size(data)
-
-    def _refuse_size(self, data: bytes) -> None:
-        line_end = data.find(b"\r\n")
-        if line_end < 0 or line_end > self._service.limits.target + 64:
-            raise TargetTooLong(
-                f"The request target is longer than {self._service.limits.target} bytes."
-            )
-        raise HeadTooLarge(f"The request head is longer than {self._service.limits.head} bytes.")
 
     def _begin(self, raw: bytes, rest: bytes) -> None:
         self._buffer = b""
@@ -320,30 +249,23 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._finish()
 
-    def start_stream(self, status: int, fields: bytes, payload: bytes) -> bool:
-        """Send the head of an answer of unknown length and its first bytes (may be empty).
+    def start_stream(self, fields: bytes, payload: bytes) -> bool:
+        """Send the head of a good answer of unknown length and its first bytes (may be empty).
 
         HTTP/1.1 gets chunked framing, HTTP/1.0 a body that ends with the connection. No
         ``Connection: close`` on a chunked stream, unless this process drains: Node's undici
         then takes a missing last chunk for a normal end. Returns whether it is chunked.
         """
         assert self._head is not None
-        self._chunked = self._head.version == b"1.1"
-        parts = [serializer.status_line(status), self._service.common_fields, fields]
-        if self._chunked:
-            if self._service.draining:
-                # The one case in which it must be said: a client that may send its next
-                # request at the very end of this stream has to know that it may not.
-                self._close_after = True
-                parts.append(b"Connection: close\r\n")
-            parts.append(b"Transfer-Encoding: chunked\r\n\r\n")
-            if payload:
-                parts.append(serializer.chunk(payload))
-        else:
-            parts.append(b"Connection: close\r\n\r\n")
-            parts.append(payload)
-        self.transport.write(b"".join(parts))
-        return self._chunked
+        chunked = self._chunked = self._head.version == b"1.1"
+        draining = self._service.draining
+        if draining:
+            # The one case in which a chunked stream must say it: a client that may send its
+            # next request at the very end of this stream has to know that it may not.
+            self._close_after = True
+        fields = self._service.common_fields + fields
+        self.transport.write(serializer.stream(fields, payload, chunked=chunked, close=draining))
+        return chunked
 
     def write(self, payload: bytes) -> None:  # per piece
         """Send more of a stream; ``payload`` is not empty."""

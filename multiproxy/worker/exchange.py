@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Exchange:
-    """One request and its answer; the ``Exchange`` of ``_http.server``."""
+    """One request and its answer; the ``Exchange`` of ``_http.service``."""
 
     def __init__(self, worker: "Worker", client: ClientConnection, head: RequestHead) -> None:
         # given

@@ -15,7 +15,8 @@ from typing import Any
 from multiproxy._http.guard import Guard
 from multiproxy._http.head import RequestHead
 from multiproxy._http.request_body import BodyRoom
-from multiproxy._http.server import ClientConnection, Limits, Service
+from multiproxy._http.server import ClientConnection
+from multiproxy._http.service import Limits, Service
 from multiproxy.config import Config, snapshot
 from multiproxy.dialects.errors import render_messages, render_openai, render_responses
 from multiproxy.dialects.jobs import Context, Responses

@@ -37,7 +37,7 @@ class Nobody(ClientConnection):
     def is_slow(self) -> bool:
         return False
 
-    def start_stream(self, status: int, fields: bytes, payload: bytes) -> bool:
+    def start_stream(self, fields: bytes, payload: bytes) -> bool:
         return False  # not chunked: then every piece comes to ``write``
 
     def write(self, payload: bytes) -> None:

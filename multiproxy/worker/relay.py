@@ -48,7 +48,7 @@ class Downstream:
         self.is_open = True
         self.bytes_out += len(payload)
         fields = _EVENT_STREAM + self.fields
-        self.chunked = self._client.start_stream(200, fields, payload)
+        self.chunked = self._client.start_stream(fields, payload)
 
     def write(self, payload: bytes) -> None:
         """Send more, opening the stream if need be; nothing for ``b""``."""

@@ -40,12 +40,25 @@ def test_every_status_has_a_line(status, line):
     assert serializer.status_line(status) == b"HTTP/1.1 " + line + b"\r\n"
 
 
+@pytest.mark.parametrize(
+    ("chunked", "close", "rest"),
+    [
+        (True, False, b"Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n"),
+        (True, True, b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n"),
+        (False, False, b"Connection: close\r\n\r\none"),
+    ],
+)
+def test_a_stream_begins_with_these_bytes(chunked, close, rest):
+    begun = serializer.stream(b"A: b\r\n", b"one", chunked=chunked, close=close)
+    assert begun == b"HTTP/1.1 200 OK\r\nA: b\r\n" + rest
+
+
 @pytest.mark.parametrize("size", [1, 15, 16, 4096, 70_000])
 def test_chunks_are_what_h11_reads(size):
     reader = h11.Connection(h11.CLIENT)
     reader.send(h11.Request(method="GET", target="/", headers=[("Host", "a")]))
     reader.send(h11.EndOfMessage())
-    head = serializer.status_line(200) + b"Transfer-Encoding: chunked\r\n\r\n"
+    head = serializer.stream(b"", b"", chunked=True, close=False)
     reader.receive_data(head + serializer.chunk(b"a" * size) + serializer.LAST_CHUNK)
     assert reader.next_event().status_code == 200
     body = b""

@@ -44,7 +44,7 @@ async def test_an_http_1_0_client_gets_its_answer_and_the_end():
 
 async def test_a_stream_is_not_chunked_for_http_1_0():
     wire = await Wire(answers=False).feed(b"GET / HTTP/1.0\r\n\r\n")
-    assert wire.connection.start_stream(200, b"", b"one") is False
+    assert wire.connection.start_stream(b"", b"one") is False
     wire.connection.write(b"two")
     wire.connection.end_stream()
     assert wire.transport.written.endswith(b"Connection: close\r\n\r\nonetwo")
@@ -53,7 +53,7 @@ async def test_a_stream_is_not_chunked_for_http_1_0():
 
 async def test_a_stream_is_chunked_and_the_connection_goes_on():
     wire = await Wire(answers=False).feed(get())
-    assert wire.connection.start_stream(200, b"A: b\r\n", b"one") is True
+    assert wire.connection.start_stream(b"A: b\r\n", b"one") is True
     wire.connection.write(b"two!")
     wire.connection.end_stream()
     head, _, body = wire.transport.written.partition(b"\r\n\r\n")
@@ -65,7 +65,7 @@ async def test_a_stream_is_chunked_and_the_connection_goes_on():
 
 async def test_a_cut_stream_has_no_last_chunk_and_lingers():
     wire = await Wire(answers=False).feed(get())
-    wire.connection.start_stream(200, b"", b"one")
+    wire.connection.start_stream(b"", b"one")
     wire.connection.cut_stream()
     assert not wire.transport.closed and not wire.transport.half_closed
     wire.connection.sweep(in_(wire, server.ERROR_LINGER_S - 0.1))
@@ -297,7 +297,7 @@ async def test_draining_shortens_an_idle_connections_life_but_answers_what_comes
 async def test_a_stream_begun_while_draining_says_that_the_connection_ends():
     wire = await Wire(answers=False).feed(get())
     wire.service.draining = True
-    wire.connection.start_stream(200, b"", b"one")
+    wire.connection.start_stream(b"", b"one")
     assert b"Connection: close\r\n" in wire.transport.written
     wire.connection.end_stream()
     assert wire.transport.closed and not wire.transport.aborted
@@ -305,7 +305,7 @@ async def test_a_stream_begun_while_draining_says_that_the_connection_ends():
 
 async def test_a_stream_begun_before_draining_leaves_time_for_one_more_request():
     wire = await Wire(answers=False).feed(get())
-    wire.connection.start_stream(200, b"", b"one")
+    wire.connection.start_stream(b"", b"one")
     wire.service.draining = True
     wire.connection.end_stream()
     assert not wire.ended

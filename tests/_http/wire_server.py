@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from multiproxy._http.guard import Guard
 from multiproxy._http.head import RequestHead
-from multiproxy._http.server import ClientConnection, Limits, Service
+from multiproxy._http.server import ClientConnection
+from multiproxy._http.service import Limits, Service
 from multiproxy.errors import ProxyError
 
 BODY_CAP = 1 << 20
