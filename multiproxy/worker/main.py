@@ -1,4 +1,4 @@
-"""One worker process: its loop, its clients' doorway, its clock and its end."""
+"""One worker process: what its exchanges share, its clock and its end."""
 
 import asyncio
 import gc
@@ -30,6 +30,7 @@ from multiproxy.worker.access_log import AccessLog
 from multiproxy.worker.account import Account
 from multiproxy.worker.backends import Backends, parse_urls
 from multiproxy.worker.certificate import Certificate
+from multiproxy.worker.doorway import Doorway
 from multiproxy.worker.endpoints import dialect_of
 from multiproxy.worker.exchange import Exchange
 from multiproxy.worker.gate import Gate, Shared
@@ -45,11 +46,6 @@ from multiproxy.worker.vocabularies import Vocabularies
 
 TICK_S = 0.2  # one bar of the token flow
 TICKS_PER_SWEEP = 5
-# A worker this many connections above the lowest leaves the listener to the others.
-BALANCE_SLACK = 4
-BALANCE_PAUSE_S = 0.002
-ACCEPT_RETRY_S = 0.1  # when descriptors ran out
-
 
 _RENDERERS = {
     "openai": render_openai,
@@ -64,6 +60,7 @@ class Worker:
     def __init__(
         self, config: Config, extra: dict[str, Any], board: Scoreboard, index: int
     ) -> None:
+        workers = extra.get("workers", 1)
         self.config = config
         self.board = board
         self.index = index
@@ -76,14 +73,10 @@ class Worker:
         self.now = self._loop.time
         self._exchanges: set[Exchange] = set()
         self._chance = random.Random()  # seeded by the system: workers do not repeat each other
-        self._listener: socket.socket | None = None
-        self._accepted = 0
-        self._shaking_hands = 0  # connections that are not in ``connections`` yet
         self._certificate = Certificate(config.tls) if config.tls is not None else None
         self._drain_deadline = 0.0
         self._lag = LoopLag(TICK_S)
         self._ended = self._loop.create_future()
-        self._max_connections = max(1, config.limits.connections // extra.get("workers", 1))
         self.guard = Guard(
             allowed_hosts=(*config.allowed_hosts, config.listen.host),
             any_address=not config.listen.is_loopback,
@@ -131,7 +124,14 @@ class Worker:
             open_exchange=self._open_exchange,
             render=self._refuse,
             connections=set(),
-            room=BodyRoom(max(config.limits.body, config.limits.bodies // extra.get("workers", 1))),
+            room=BodyRoom(max(config.limits.body, config.limits.bodies // workers)),
+        )
+        self._doorway = Doorway(
+            self._service,
+            board,
+            index,
+            self._certificate,
+            most=max(1, config.limits.connections // workers),
         )
 
     def new_id(self) -> str:
@@ -202,66 +202,13 @@ class Worker:
         self.record(account.close(None, 0, None, b""))
         return status, fields + b"X-Request-Id: req_%b\r\n" % exchange_id.encode(), body
 
-    # -- accepting ----------------------------------------------------------------------------
+    # -- the clock ----------------------------------------------------------------------------
 
     def serve(self, listener: socket.socket) -> None:
         """Begin to accept on the inherited socket, which other workers accept on as well."""
-        listener.setblocking(False)
-        self._listener = listener
+        self._doorway.open(listener)
         self.row.state = WorkerState.SERVING
-        self._loop.add_reader(listener.fileno(), self._accept)
         self._loop.call_later(TICK_S, self._tick, 0)
-
-    def _accept(self) -> None:
-        """Take one connection per wake-up, unless another worker has far fewer."""
-        assert self._listener is not None
-        mine = len(self._service.connections) + self._shaking_hands
-        if mine >= self._max_connections:
-            self._pause_accepting(ACCEPT_RETRY_S)
-            return
-        if mine > BALANCE_SLACK and mine > self.board.lowest_connections() + BALANCE_SLACK:
-            self._pause_accepting(BALANCE_PAUSE_S)
-            return
-        try:
-            sock, _ = self._listener.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another worker was faster, or the client has left
-        except OSError:
-            # Descriptors or memory ran out, or the connection broke before it was ours.
-            self._pause_accepting(ACCEPT_RETRY_S)
-            return
-        sock.setblocking(False)
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._accepted += 1
-        tasks.start(self._connect(sock))
-
-    async def _connect(self, sock: socket.socket) -> None:
-        tls = self._certificate.context if self._certificate is not None else None
-        self._shaking_hands += 1
-        try:
-            await self._loop.connect_accepted_socket(
-                lambda: ClientConnection(self._service),
-                sock,
-                ssl=tls,
-                ssl_handshake_timeout=self._service.limits.head_s if tls is not None else None,
-            )
-        except OSError:
-            sock.close()  # it left between accept and here, or does not speak TLS
-        finally:
-            self._shaking_hands -= 1
-        self.row.connections = len(self._service.connections)
-
-    def _pause_accepting(self, seconds: float) -> None:
-        assert self._listener is not None
-        self._loop.remove_reader(self._listener.fileno())
-        self._loop.call_later(seconds, self._resume_accepting)
-
-    def _resume_accepting(self) -> None:
-        if not self.draining and self._listener is not None:
-            self._loop.add_reader(self._listener.fileno(), self._accept)
-
-    # -- the clock ----------------------------------------------------------------------------
 
     def _tick(self, count: int) -> None:
         started = time.monotonic_ns()
@@ -285,7 +232,7 @@ class Worker:
             if self._certificate is not None:
                 self._certificate.refresh()
         self.row.connections = len(self._service.connections)
-        self.row.accepted = self._accepted
+        self.row.accepted = self._doorway.accepted
         self.row.log_dropped = self._log.dropped
         self.row.lag_ns = self._lag.tick(started)
         self.row.beat(started)
@@ -316,10 +263,7 @@ class Worker:
         self.row.state = WorkerState.DRAINING
         self.mirror.stop()
         self._drain_deadline = self._loop.time() + self.config.timeouts.drain
-        if self._listener is not None:
-            self._loop.remove_reader(self._listener.fileno())
-            self._listener.close()
-            self._listener = None
+        self._doorway.close()
         for connection in list(self._service.connections):
             connection.drain()
         self._check_drained(self._loop.time())

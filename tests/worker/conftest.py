@@ -1,6 +1,7 @@
-"""Workplaces with simulated backends, ended after each test."""
+"""Workplaces with simulated backends, and a socket to accept on; ended after each test."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from typing import Any
 
 import pytest
@@ -34,3 +35,9 @@ async def staff() -> AsyncIterator[Staff]:
         workplace.close()
         for server in servers:
             await server.close()
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        yield opened
