@@ -65,16 +65,12 @@ class BackendBoard:
     def state(self, index: int) -> BackendState:
         return BackendState(self._states[index])
 
-    def trust(self, index: int) -> tuple[int, int]:
-        """Until when the backend rests, and since when it comes back; see routing/ejection.py."""
-        return self._rests[index], self._ramps[index]
-
     def rests_until(self, index: int) -> int:
-        """The first half of ``trust``, for whoever needs no more."""
+        """When the backend's rest ends, monotonic ns; see routing/ejection.py."""
         return self._rests[index]
 
     def ramp_from(self, index: int) -> int:
-        """The second half of ``trust``."""
+        """Since when it comes back little by little, monotonic ns; 0 when it need not."""
         return self._ramps[index]
 
     def write_trust(self, index: int, rests_until_ns: int, ramp_from_ns: int) -> None:

@@ -66,7 +66,6 @@ class Probe:
         self.facts: Json = facts_of(None, None, False)
         self._has_met = False
         self.since_ns = clock_ns()
-        self.rounds = 0
         self.failed = 0  # checks without a good answer
         self._board = board
         self._log = log
@@ -129,7 +128,6 @@ class Probe:
         else:
             self._remind(now)
         self._write(now, (now - started) // 1000)
-        self.rounds += 1
         return self.standing
 
     def hold(self, held: bool) -> None:

@@ -99,7 +99,6 @@ class Workers:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.generations: list[Generation] = []
-        self.replaced = 0  # workers that died unasked
         self._board = board
         self._children = children
         self._log = log
@@ -191,7 +190,6 @@ class Workers:
         if generation.is_wanted:
             reason = f"signal {-status}" if status < 0 else f"exit status {status}"
             self._log.error(f"worker {worker.index} died ({reason}); starting another")
-            self.replaced += 1
             generation.deaths += 1
             self._plan_restart(worker)
 

@@ -44,4 +44,6 @@ def test_what_a_dead_worker_saw_is_still_known(board):
 
 def test_trust_is_a_backend_s_own_and_goes_with_its_row(board):
     board.backends.write_trust(3, 10**18, 5)
-    assert [board.backends.trust(index) for index in (2, 3, 4)] == [(0, 0), (10**18, 5), (0, 0)]
+    assert [
+        (board.backends.rests_until(index), board.backends.ramp_from(index)) for index in (2, 3, 4)
+    ] == [(0, 0), (10**18, 5), (0, 0)]

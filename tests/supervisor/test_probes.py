@@ -157,18 +157,19 @@ async def test_a_failure_that_a_worker_reports_is_probed_at_once(board, monkeypa
     async with simulated(Settings()) as server:
         url = Url("http", "127.0.0.1", server.port)
         watch.start(Row(7, Backend("gpu-a", url)), url)
-        found = watch.get(7)
-        await rounds(found, 1)
+        first = await checked(board)
         board.load.failed(3, 7, 5)
         watch.tick()
-        await rounds(found, 2)
+        await checked(board, after_ns=first)
     await watch.close()
 
 
-async def rounds(probe, count):
+async def checked(board, after_ns=0):
+    """Wait until the backend was checked, or checked again; returns when that was."""
     async with asyncio.timeout(10):
-        while probe.rounds < count:
+        while (at := board.backends.read(7).checked_ns) <= after_ns:
             await asyncio.sleep(0.005)
+    return at
 
 
 async def test_a_row_that_is_no_longer_watched_is_clean_for_the_next_backend(board):
@@ -177,7 +178,7 @@ async def test_a_row_that_is_no_longer_watched_is_clean_for_the_next_backend(boa
         url = Url("http", "127.0.0.1", server.port)
         row = Row(7, Backend("gpu-a", url))
         watch.start(row, url)
-        await rounds(watch.get(7), 1)
+        await checked(board)
         watch.stop(row)
         watch.stop(row)
     assert board.backends.state(7) is BackendState.UNCHECKED
@@ -196,7 +197,7 @@ async def test_a_backend_that_was_down_comes_back_slowly_and_a_new_one_does_not(
     async with simulated(Settings()) as server:
         found = probe(server.port)
         await found.probe()
-        assert board.backends.trust(7) == (0, 0)
+        assert (board.backends.rests_until(7), board.backends.ramp_from(7)) == (0, 0)
     found._clock_ns.now += SECOND
     await found.probe()
     assert board.backends.state(7) is BackendState.DOWN
@@ -204,4 +205,4 @@ async def test_a_backend_that_was_down_comes_back_slowly_and_a_new_one_does_not(
         found.url = Url("http", "127.0.0.1", server.port)
         found._clock_ns.now += SECOND
         await found.probe()
-    assert board.backends.trust(7) == (0, found._clock_ns.now)
+    assert (board.backends.rests_until(7), board.backends.ramp_from(7)) == (0, found._clock_ns.now)

@@ -30,6 +30,10 @@ def log():
     return Log()
 
 
+def trust(board):
+    return board.backends.rests_until(7), board.backends.ramp_from(7)
+
+
 def test_failures_of_two_workers_together_eject_for_both(board, log):
     resting = Resting(board, 7, "gpu-a", log)
     for worker, now in ((0, 1), (1, 2)):
@@ -38,7 +42,7 @@ def test_failures_of_two_workers_together_eject_for_both(board, log):
     assert not resting.is_resting
     board.load.failed(0, 7, 3 * S)
     resting.tick(3 * S)
-    until, ramp = board.backends.trust(7)
+    until, ramp = trust(board)
     assert resting.is_resting and 7.5 * S <= until <= 8 * S and ramp == 0
     assert log.lines == [
         "gpu-a rests: its connections failed 3 times in a row; no requests for 5 s"
@@ -46,7 +50,7 @@ def test_failures_of_two_workers_together_eject_for_both(board, log):
     assert resting.reason(9 * S) == "its connections kept failing; one request at a time tries it"
     board.load.succeeded(1, 7, 10 * S)
     resting.tick(10 * S)
-    assert board.backends.trust(7) == (0, 10 * S) and resting.reason(11 * S) == ""
+    assert trust(board) == (0, 10 * S) and resting.reason(11 * S) == ""
     assert log.lines[1] == "gpu-a answers again and gets its share back little by little"
 
 
@@ -55,7 +59,7 @@ def test_what_failed_under_an_earlier_supervision_is_not_counted(board, log):
         board.load.failed(0, 7, now * S)
     resting = Resting(board, 7, "gpu-a", log)
     resting.tick(4 * S)
-    assert not resting.is_resting and board.backends.trust(7) == (0, 0)
+    assert not resting.is_resting and trust(board) == (0, 0)
 
 
 def test_a_restart_ends_a_rest(board, log):
@@ -64,4 +68,4 @@ def test_a_restart_ends_a_rest(board, log):
         board.load.failed(0, 7, 1 * S)
     resting.tick(1 * S)
     resting.restarted(2 * S)
-    assert board.backends.trust(7) == (0, 2 * S) and not resting.is_resting
+    assert trust(board) == (0, 2 * S) and not resting.is_resting
