@@ -9,7 +9,10 @@ Commands = Any  # what `add_subparsers` returns; argparse's own type for it is p
 def add_command(
     commands: Commands, name: str, line: str, description: str, examples: str, notes: str = ""
 ) -> argparse.ArgumentParser:
-    """``line`` says what it does in the list of all; ``notes`` stand before its examples."""
+    """``line`` says what it does in the list of all; ``notes`` stand before its examples.
+
+    The options have the parser itself as ``parser``, for what only the command can find wrong.
+    """
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=line,
@@ -17,4 +20,5 @@ def add_command(
         epilog=f"{notes}\n\nExamples:\n{examples}".lstrip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(parser=parser)
     return parser

@@ -4,7 +4,7 @@ import argparse
 import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from multiproxy import __version__
@@ -26,13 +26,14 @@ Examples:
   multiproxy init && multiproxy serve    the servers of this machine
   multiproxy COMMAND --help              what one command can do
 
-Exit status: 0 fine, 1 it ran and the answer is bad, 2 wrong usage or configuration,
-3 an address is taken, 4 no MultiProxy runs there, 130 stopped by a second Ctrl+C.
+Exit status: 0 fine, 1 it ran and the answer is bad, 2 wrong usage or
+configuration, 3 an address is taken, 4 no MultiProxy runs there, 130 stopped by
+a second Ctrl+C.
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, with a suggestion for a command that does not exist."""
+    """argparse, whose mistakes are two lines: what is wrong, and where the help is."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(exit_codes.USAGE, f"error: {message}\ntry: {self.prog} --help\n")
@@ -63,7 +64,9 @@ def _run(arguments: list[str]) -> int:
             print(f"\nFound {found}. Start with: multiproxy serve")
         return exit_codes.OK
     _refuse_unknown(parser, arguments[0])
-    options = parser.parse_args(arguments)
+    options, extra = parser.parse_known_args(arguments)
+    if extra:
+        _refuse_extra(options.parser, extra[0])
     return int(options.run(options))
 
 
@@ -75,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(parser=parser)
     parser.add_argument("--version", action="version", version=f"multiproxy {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     _add_serve(commands)
@@ -114,12 +118,15 @@ def _add_check(commands: Commands) -> None:
         "Find every mistake in a config.yaml, with line and column.",
         "  multiproxy check\n"
         "  multiproxy check --probe --json config.yaml | jq '.backends[].state'",
-        notes="Exit status 0 when all is well, 1 when --probe found a backend down, 2 when the "
-        "file\nhas mistakes.",
+        notes="Exit status 0 when all is well, 1 when --probe found a backend down, 2 when the\n"
+        "file has mistakes.",
     )
     parser.set_defaults(run=_check)
     parser.add_argument("--probe", action="store_true", help="also ask every backend how it is")
     parser.add_argument("file", nargs="?", metavar="FILE", help="default: as for serve")
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", help="the same"
+    )
     parser.add_argument("--json", action="store_true", help="print the problems as JSON")
 
 
@@ -132,15 +139,29 @@ def _serve(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from multiproxy.cli.check import check
 
-    return check(options.file, as_json=options.json, probe=options.probe)
+    if options.file and options.config:
+        options.parser.error("two files: FILE and --config")
+    return check(options.file or options.config, as_json=options.json, probe=options.probe)
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, word: str) -> None:
     if word.startswith("-") or word in _COMMANDS:
         return
-    close = difflib.get_close_matches(word, _COMMANDS, n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
-    parser.error(f"no such command '{word}'{hint}")
+    parser.error(f"no such command '{word}'{_hint(word, _COMMANDS)}")
+
+
+def _refuse_extra(parser: argparse.ArgumentParser, word: str) -> NoReturn:
+    """What is left over when ``parser``, a command's own, has taken what it knows."""
+    if not word.startswith("-"):
+        parser.error(f"'{word}' is one word too many")
+    name, _, _ = word.partition("=")
+    known = [flag for action in parser._actions for flag in action.option_strings]
+    parser.error(f"no such option '{name}'{_hint(name, known)}")
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def _worker(arguments: Sequence[str]) -> int:

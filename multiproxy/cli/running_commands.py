@@ -17,13 +17,13 @@ COMMANDS = {
     "reload": "have it read its config.yaml again",
 }
 
-FOUND = (
-    "The running one is found by the dashboard's address: --url, MULTIPROXY_URL, "
-    "MULTIPROXY_DASHBOARD, or what config.yaml says. A password "
-    "comes from config.yaml or MULTIPROXY_DASHBOARD_PASSWORD. With 'auth: token', give the link "
-    "that its log shows (http://.../login?token=...) as --url or MULTIPROXY_URL; it is good for "
-    "one command, and the log shows the next. Exit status 4: nothing answers there."
-)
+FOUND = """\
+The running one is found by the dashboard's address: --url, MULTIPROXY_URL,
+MULTIPROXY_DASHBOARD, or what config.yaml says. A password comes from
+config.yaml or MULTIPROXY_DASHBOARD_PASSWORD. With 'auth: token', give the
+link that its log shows (http://.../login?token=...) as --url or
+MULTIPROXY_URL; it is good for one command, and the log shows the next.
+Exit status 4: nothing answers there."""
 
 
 def add(commands: Commands) -> None:
@@ -61,8 +61,8 @@ def _add_top(commands: Commands) -> None:
         commands,
         "top",
         COMMANDS["top"],
-        "Backends and running requests, live. Keys: q ends, p pauses. Without a terminal the "
-        "status is\nprinted again and again; with --json one object per look.",
+        "Backends and running requests, live. Keys: q ends, p pauses. Without a terminal\n"
+        "the status is printed again and again; with --json one object per look.",
         "  multiproxy top\n  multiproxy top --interval 5 --json",
     )
     _add_where(parser)
@@ -93,8 +93,8 @@ def _add_tail(commands: Commands) -> None:
 
 def _add_hold(commands: Commands, name: str) -> None:
     texts = {
-        "drain": "The backend gets no new requests; those that run there go on. It stays so until "
-        "it is\nresumed or MultiProxy is started again.",
+        "drain": "The backend gets no new requests; those that run there go on. It stays so\n"
+        "until it is resumed or MultiProxy is started again.",
         "resume": "The backend gets requests again.",
     }
     examples = f"  multiproxy {name} gpu-a"
@@ -113,8 +113,8 @@ def _add_reload(commands: Commands) -> None:
         commands,
         "reload",
         COMMANDS["reload"],
-        "Have it read its config.yaml again, and wait until the new settings serve. Exit status "
-        "1: the\nfile has mistakes or does not fit, and the old settings go on.",
+        "Have it read its config.yaml again, and wait until the new settings serve. Exit\n"
+        "status 1: the file has mistakes or does not fit, and the old settings go on.",
         "  multiproxy check && multiproxy reload",
     )
     _add_where(parser)
@@ -126,8 +126,9 @@ def _add_demo(commands: Commands) -> None:
         commands,
         "demo",
         COMMANDS["demo"],
-        "Start MultiProxy with simulated llama-servers and clients of every kind, failures "
-        "included.\nNo model, no config.yaml, no download; Ctrl+C leaves nothing behind.",
+        "Start MultiProxy with simulated llama-servers and clients of every kind,\n"
+        "failures included. No model, no config.yaml, no download; Ctrl+C leaves nothing\n"
+        "behind.",
         "  multiproxy demo\n  multiproxy demo --rate 10 --dashboard 127.0.0.1:9090",
     )
     parser.add_argument("--rate", type=_rate, default=3.0, metavar="N", help="requests per second")

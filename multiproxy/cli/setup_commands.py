@@ -89,8 +89,8 @@ def _add_completion(commands: Commands) -> None:
         "completion",
         COMMANDS["completion"],
         "Print a script that completes commands, flags and names of backends.",
-        "  source <(multiproxy completion bash)                    # in ~/.bashrc\n"
-        "  source <(multiproxy completion zsh)                     # in ~/.zshrc, after compinit\n"
+        "  source <(multiproxy completion bash)     # in ~/.bashrc\n"
+        "  source <(multiproxy completion zsh)      # in ~/.zshrc, after compinit\n"
         "  multiproxy completion fish > ~/.config/fish/completions/multiproxy.fish",
     )
     parser.set_defaults(run=_completion)

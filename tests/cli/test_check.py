@@ -57,3 +57,13 @@ def test_no_config_at_all_is_wrong_usage(capsys, monkeypatch, tmp_path):
     monkeypatch.delenv("MULTIPROXY_CONFIG", raising=False)
     assert main(["check"]) == 2
     assert "no configuration found; looked for\n  config.yaml\n" in capsys.readouterr().err
+
+
+def test_the_file_is_named_as_for_other_commands_too(tmp_path, capsys):
+    path = tmp_path / "config.yaml"
+    path.write_text("backends: [{simulate: true}]")
+    assert main(["check", "-c", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path} is valid: 1 backend\n"
+    with pytest.raises(SystemExit):
+        main(["check", "-c", str(path), str(path)])
+    assert capsys.readouterr().err.startswith("error: two files: FILE and --config\n")

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -24,9 +25,24 @@ def test_a_command_like_nothing_gets_no_suggestion(capsys):
     assert leave(["xyzzy"], capsys)[2].startswith("error: no such command 'xyzzy'\n")
 
 
-def test_an_unknown_option_is_wrong_usage(capsys):
-    code, _, error = leave(["serve", "--prot", "80"], capsys)
-    assert (code, "--prot" in error) == (2, True)
+def test_a_mistyped_option_gets_a_suggestion_and_its_commands_help(capsys):
+    code, _, error = leave(["serve", "--lisen=127.0.0.1:80"], capsys)
+    wanted = "error: no such option '--lisen'; did you mean '--listen'?\n"
+    assert (code, error) == (2, wanted + "try: multiproxy serve --help\n")
+
+
+def test_a_word_too_many_is_named(capsys):
+    code, _, error = leave(["drain", "gpu-a", "gpu-b"], capsys)
+    assert (code, error.splitlines()[0]) == (2, "error: 'gpu-b' is one word too many")
+
+
+def test_help_fits_eighty_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = re.findall(r"^    (\w+)  ", leave(["--help"], capsys)[1], re.MULTILINE)
+    assert len(listed) > 10
+    for command in (None, *listed):
+        _, text, _ = leave([*filter(None, [command]), "--help"], capsys)
+        assert max(map(len, text.splitlines())) <= 80, command
 
 
 def test_the_version_is_data(capsys):
