@@ -124,7 +124,8 @@ def _measure(body: Mapping[str, Any]) -> tuple[int, int, int]:
         for text in _texts(message):
             if isinstance(text, str):
                 size += len(text.encode("utf-8", "replace"))
-        images += sum(part.get("type") == "image_url" for part in _mappings(message.get("content")))
+        for part in _mappings(message.get("content")):
+            images += part.get("type") == "image_url"
     for tool in _mappings(body.get("tools")):
         size += len(encoded(tool))
     return size, _PER_MESSAGE * len(messages), images
@@ -139,11 +140,11 @@ def _texts(message: Mapping[str, Any]) -> Iterable[object]:
     yield message.get("reasoning_content")
     for call in _mappings(message.get("tool_calls")):
         function = call.get("function")
-        if isinstance(function, Mapping):
+        if isinstance(function, dict):
             yield function.get("name")
             yield function.get("arguments")
 
 
 def _mappings(value: object) -> list[Mapping[str, Any]]:
     """The objects in a list; none in anything else."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

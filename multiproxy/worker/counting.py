@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 5.0
 ESTIMATED = b"x-multiproxy-count: estimate\r\n"
 _MISSING = (404, 501)
+_TEACHES = 65536  # tokens; a longer prompt tells no more of their size, and takes long to measure
 _CHAT = Policy()  # of a backend that is only asked for Chat
 
 
@@ -34,7 +35,12 @@ async def count(
     Raises:
         ClientError: the request itself is refused.
     """
-    tokens, fields = await _count(worker, work, route, request_id)
+    fields = b""
+    tokens = await exact(worker, work, route, request_id)
+    if tokens is None:
+        ratio = worker.backends.ratio(route.model)
+        chat = _chat(worker, work, route, route.candidates[0])
+        tokens, fields = counting.estimate_prompt(chat, ratio.bytes_per_token), ESTIMATED
     if endpoint.speech is Speech.MESSAGES:
         return counting.messages_count(tokens), fields
     return counting.responses_count(tokens), fields
@@ -43,37 +49,29 @@ async def count(
 async def exact(
     worker: "Worker", work: Job | ByBackend, route: Route, request_id: str
 ) -> int | None:
-    """Return how many tokens an engine counts in a request's prompt; None when none can."""
-    tokens, estimated = await _count(worker, work, route, request_id)
-    return None if estimated else tokens
+    """Return how many tokens an engine counts in a request's prompt; None when none can.
 
-
-async def _count(
-    worker: "Worker", work: Job | ByBackend, route: Route, request_id: str
-) -> tuple[int, bytes]:
-    ratio = worker.backends.ratio(route.model)
-    estimated = 0
+    Raises:
+        ClientError: the request itself is refused.
+    """
     for index in route.candidates:
+        if worker.board.backends.state(index) is not BackendState.UP:
+            continue  # a sleeping one would load its model for this
         backend, policy = worker.backends.by_index[index], worker.backends.policy(index)
         job = work.at(policy, None)
-        name = route.send_as.get(index, job.model)
-        is_up = worker.board.backends.state(index) is BackendState.UP
         if isinstance(job, Native):
-            if is_up and (tokens := await _ask_native(backend, job, policy, name)) is not None:
-                return tokens, b""
-            job = work.at(_CHAT, None)
-        chat = _chat(job, policy, name)
-        estimated = estimated or counting.estimate_prompt(chat, ratio.bytes_per_token)
-        if not is_up:
-            continue  # a sleeping one would load its model for this
-        body = counting.counting_body(chat)
+            name = route.send_as.get(index, job.model)
+            if (tokens := await _ask_native(backend, job, policy, name)) is not None:
+                return tokens
+        body = counting.counting_body(_chat(worker, work, route, index))
         try:
             tokens = await _ask(backend, body, request_id)
         except BackendError:
             continue
-        ratio.learn(body, tokens)
-        return tokens, b""
-    return estimated, ESTIMATED
+        if tokens <= _TEACHES:
+            worker.backends.ratio(route.model).learn(body, tokens)
+        return tokens
+    return None
 
 
 async def _ask_native(
@@ -88,7 +86,13 @@ async def _ask_native(
         return None
 
 
-def _chat(job: Job, policy: Policy, model: str | None) -> dict[str, Any]:
+def _chat(worker: "Worker", work: Job | ByBackend, route: Route, index: int) -> dict[str, Any]:
+    """The Chat request that one backend would be sent, or one that is asked natively."""
+    policy = worker.backends.policy(index)
+    job = work.at(policy, None)
+    if isinstance(job, Native):
+        job = work.at(_CHAT, None)
+    model = route.send_as.get(index, job.model)
     if isinstance(job, Translated):
         return job.chat(policy, model)
     return job.request.data if model is None else {**job.request.data, "model": model}

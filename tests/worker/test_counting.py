@@ -5,9 +5,10 @@ import pytest
 from worker.conftest import Staff
 from worker.workplace import Answer, Workplace, reports, row
 
-from multiproxy.dialects.count import estimate_prompt
+from multiproxy.dialects.count import BYTES_PER_TOKEN, estimate_prompt
 from multiproxy.scoreboard import BackendState
 from multiproxy.simulator import Fault, Server
+from multiproxy.worker import counting
 
 COUNT_ROUTE = "/v1/chat/completions/input_tokens"
 WORDS = "Count the words of this sentence, please."
@@ -105,6 +106,19 @@ async def test_estimates_learn_from_what_was_counted(staff: Staff):
     workplace.board.backends.write(0, row(BackendState.DOWN))
     learned = (await count(workplace)).json["input_tokens"]
     assert abs(learned - exact) < abs(estimate_prompt(CHARS_OF_ESTIMATE) - exact)
+
+
+async def test_long_prompts_are_counted_and_not_learned_from(staff: Staff, monkeypatch):
+    workplace, _ = await staff()
+    monkeypatch.setattr(counting, "_TEACHES", 3)  # of some ten
+    assert not is_estimate(await count(workplace))
+    assert workplace.worker.backends.ratio("demo").bytes_per_token == BYTES_PER_TOKEN
+
+
+async def test_what_an_engine_counts_is_not_estimated_as_well(staff: Staff, monkeypatch):
+    workplace, _ = await staff()
+    monkeypatch.setattr(counting.counting, "estimate_prompt", None)
+    assert not is_estimate(await count(workplace))
 
 
 async def test_counting_needs_no_slot_and_takes_none(staff: Staff):
