@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 from multiproxy_process import TRACEBACK, MultiProxyProcess
 
+from multiproxy.scoreboard import Scoreboard
+
 # The same examples in every run, so that a red run has its reason in what changed; ``--full``
 # tries new ones. No deadline for an example: the machine may be busy with something else.
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -38,6 +40,14 @@ def multiproxy_process(tmp_path: Path) -> Iterator[StartMultiProxy]:
         process.end()
     logs = [process.log_text() for process in started]
     assert not any(TRACEBACK in log for log in logs), "\n".join(logs)
+
+
+@pytest.fixture
+def board() -> Iterator[Scoreboard]:
+    """An empty scoreboard."""
+    board = Scoreboard.create()
+    yield board
+    board.close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -43,13 +43,6 @@ sys.stdin.readline()
 
 
 @pytest.fixture
-def board():
-    board = Scoreboard.create()
-    yield board
-    board.close()
-
-
-@pytest.fixture
 def worker(board):
     board.backends.write(1, BackendRow(BackendState.UP, 4, 0, 0, 0, 0, 0, 0))
     board.backends.write_facts(1, b"{}")

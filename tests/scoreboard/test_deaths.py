@@ -1,14 +1,5 @@
-import pytest
-
-from multiproxy.scoreboard import WORKERS, Scoreboard
+from multiproxy.scoreboard import WORKERS
 from multiproxy.scoreboard.layout import DEATHS_KEPT
-
-
-@pytest.fixture
-def board():
-    board = Scoreboard.create()
-    yield board
-    board.close()
 
 
 def test_a_death_that_one_worker_adds_is_read_by_all(board):

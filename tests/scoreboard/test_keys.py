@@ -2,15 +2,8 @@
 
 import pytest
 
-from multiproxy.scoreboard import WORKERS, Scoreboard
+from multiproxy.scoreboard import WORKERS
 from multiproxy.scoreboard.layout import KEYS
-
-
-@pytest.fixture
-def board():
-    board = Scoreboard.create()
-    yield board
-    board.close()
 
 
 @pytest.fixture

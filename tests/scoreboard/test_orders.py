@@ -1,14 +1,5 @@
-import pytest
-
 from multiproxy.scoreboard import Scoreboard
 from multiproxy.scoreboard.orders import ORDERS
-
-
-@pytest.fixture
-def board():
-    board = Scoreboard.create()
-    yield board
-    board.close()
 
 
 def test_an_order_is_read_once_and_only_by_its_worker(board):

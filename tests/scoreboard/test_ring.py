@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from multiproxy.scoreboard import TRIES, UNKNOWN, Choice, Finished, Scoreboard, Try, layout
+from multiproxy.scoreboard import TRIES, UNKNOWN, Choice, Finished, Try, layout
 
 RECORD = Finished(
     request_id="9f2c60abcdef",
@@ -47,13 +47,6 @@ RECORD = Finished(
 
 def numbered(number):
     return dataclasses.replace(RECORD, total_ns=number)
-
-
-@pytest.fixture
-def board():
-    board = Scoreboard.create()
-    yield board
-    board.close()
 
 
 def test_a_record_comes_back_as_it_went_in(board):

@@ -1,13 +1,4 @@
-import pytest
-
-from multiproxy.scoreboard import Scoreboard, WorkerState
-
-
-@pytest.fixture
-def board():
-    board = Scoreboard.create()
-    yield board
-    board.close()
+from multiproxy.scoreboard import WorkerState
 
 
 def serve(board, index, connections):

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from supervisor.log_lines import LogLines
 
 from multiproxy.config import Url
 from multiproxy.config.discovered import Place
@@ -13,16 +14,6 @@ from multiproxy.supervisor.resolver import CannotResolve, Found, Settings
 
 GPU = Url("http", "gpu", 8080, "", "dns")
 ONE, TWO = Place("10.0.0.1", 8080), Place("10.0.0.2", 8080)
-
-
-class Log:
-    def __init__(self):
-        self.lines = []
-
-    def info(self, text):
-        self.lines.append(text)
-
-    warning = error = info
 
 
 class Names:
@@ -42,7 +33,7 @@ class Names:
 async def watched(monkeypatch):
     for name in ("LEAST_S", "AGAIN_S"):
         monkeypatch.setattr(discovery, name, 0.0)
-    names, log = Names(), Log()
+    names, log = Names(), LogLines()
     watch = Discovery(log, names)
     watch.follow([GPU])
     yield watch, names, log

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from certificates import pair
+from supervisor.log_lines import LogLines
 
 import multiproxy
 from multiproxy.config import Address, load
@@ -30,25 +31,13 @@ backends:
 """
 
 
-class Log:
-    def __init__(self):
-        self.lines = []
-        self.events = []
-        self.dropped = 0
-
-    def info(self, text, mark=""):
-        self.lines.append(text)
-
-    warning = error = plain = info
-
-
 class Bench:
     def __init__(self, folder, mode, text, is_watched=False):
         self.target = folder / "real.yaml"
         self.target.write_text(text)
         self.path = folder / "config.yaml"
         self.path.symlink_to(self.target)
-        self.log = Log()
+        self.log = LogLines()
         self.supervisor = Supervisor(
             load(self.path),
             str(self.path),
@@ -354,7 +343,7 @@ def test_a_taken_dashboard_address_is_an_error_and_frees_the_other(tmp_path):
             CONFIG.replace("dashboard: 127.0.0.1:0", f"dashboard: {bound_address(holder)}")
         )
         with pytest.raises(CannotListen, match="the dashboard cannot listen"):
-            Supervisor(load(path), str(path), lambda: load(path), Log())
+            Supervisor(load(path), str(path), lambda: load(path), LogLines())
 
 
 def test_auto_leaves_a_core_to_the_others(monkeypatch, tmp_path):

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from supervisor.log_lines import LogLines
 
 from multiproxy.config import Backend, Variable
 from multiproxy.scoreboard import BackendState, Scoreboard
@@ -19,21 +20,11 @@ from multiproxy.supervisor.watch import Watch
 SLEEP = ("sh", "-c", "echo port ${PORT} $WORD; exec sleep 600")
 
 
-class Log:
-    def __init__(self):
-        self.lines = []
-
-    def info(self, text, mark=""):
-        self.lines.append(text)
-
-    warning = error = info
-
-
 class Bench:
     """Servers whose checks never run: the test says who is ready."""
 
     def __init__(self):
-        self.log = Log()
+        self.log = LogLines()
         self.board = Scoreboard.create()
         self.children = Children()
         self.watch = Watch(self.board, self.log)

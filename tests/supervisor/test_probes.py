@@ -4,9 +4,10 @@ import json
 import socket
 
 import pytest
+from supervisor.log_lines import LogLines
 
 from multiproxy.config import Backend, Url
-from multiproxy.scoreboard import BackendState, Scoreboard
+from multiproxy.scoreboard import BackendState
 from multiproxy.simulator import Settings
 from multiproxy.simulator import start as start_simulator
 from multiproxy.supervisor import probes
@@ -26,25 +27,6 @@ async def simulated(settings):
         await server.close()
 
 
-class Log:
-    def __init__(self):
-        self.lines = []
-        self.marks = []
-
-    def info(self, text, mark=""):
-        self.lines.append(text)
-        self.marks.append(mark)
-
-    warning = error = info
-
-
-@pytest.fixture
-def board():
-    board = Scoreboard.create()
-    yield board
-    board.close()
-
-
 class Clock:
     now = 1_000 * SECOND
 
@@ -56,7 +38,7 @@ class Clock:
 def probe(board):
     def make(port, **settings):
         backend = Backend("gpu-a", Url("http", "127.0.0.1", port), **settings)
-        return Probe(Row(7, backend), backend.url, board, Log(), Clock())
+        return Probe(Row(7, backend), backend.url, board, LogLines(), Clock())
 
     return make
 
@@ -153,7 +135,7 @@ async def test_silence_is_forgiven_while_workers_see_events(board, probe, monkey
 async def test_a_failure_that_a_worker_reports_is_probed_at_once(board, monkeypatch):
     monkeypatch.setattr(probes, "interval_s", lambda standing: 3600.0)
     monkeypatch.setattr(probes, "LEAST_PAUSE_S", 0.0)
-    watch = Watch(board, Log())
+    watch = Watch(board, LogLines())
     async with simulated(Settings()) as server:
         url = Url("http", "127.0.0.1", server.port)
         watch.start(Row(7, Backend("gpu-a", url)), url)
@@ -173,7 +155,7 @@ async def checked(board, after_ns=0):
 
 
 async def test_a_row_that_is_no_longer_watched_is_clean_for_the_next_backend(board):
-    watch = Watch(board, Log())
+    watch = Watch(board, LogLines())
     async with simulated(Settings()) as server:
         url = Url("http", "127.0.0.1", server.port)
         row = Row(7, Backend("gpu-a", url))

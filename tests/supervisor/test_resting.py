@@ -1,33 +1,16 @@
 """Rests as the supervisor sees them: two workers' reports in, trust and words out."""
 
 import pytest
+from supervisor.log_lines import LogLines
 
-from multiproxy.scoreboard import Scoreboard
 from multiproxy.supervisor.resting import Resting
 
 S = 10**9
 
 
-class Log:
-    def __init__(self):
-        self.lines = []
-
-    def info(self, text):
-        self.lines.append(text)
-
-    warning = error = info
-
-
-@pytest.fixture
-def board():
-    board = Scoreboard.create()
-    yield board
-    board.close()
-
-
 @pytest.fixture
 def log():
-    return Log()
+    return LogLines()
 
 
 def trust(board):

@@ -1,16 +1,7 @@
-import pytest
-
-from multiproxy.scoreboard import Finished, Scoreboard, layout
+from multiproxy.scoreboard import Finished, layout
 from multiproxy.supervisor.stats import Stats
 
 SECOND = 1_000_000_000
-
-
-@pytest.fixture
-def board():
-    board = Scoreboard.create()
-    yield board
-    board.close()
 
 
 def finished(name, started_s=0, total_s=0):

@@ -1,33 +1,16 @@
 """All probes together: what they say of the fleet."""
 
 import pytest
+from supervisor.log_lines import LogLines
 
 from multiproxy.config import Backend, Url
-from multiproxy.scoreboard import Scoreboard
 from multiproxy.supervisor.backend_rows import Row
 from multiproxy.supervisor.watch import Watch
 
 
-class Log:
-    def __init__(self):
-        self.lines = []
-
-    def info(self, text, mark=""):
-        self.lines.append(text)
-
-    warning = error = info
-
-
-@pytest.fixture
-def board():
-    board = Scoreboard.create()
-    yield board
-    board.close()
-
-
 @pytest.fixture
 def log():
-    return Log()
+    return LogLines()
 
 
 async def test_when_more_than_half_rest_the_watch_says_so_once(board, log):

@@ -2,6 +2,7 @@ import os
 import signal
 
 import pytest
+from supervisor.log_lines import LogLines
 
 from multiproxy.scoreboard import Scoreboard, WorkerState
 from multiproxy.supervisor.workers import (
@@ -47,23 +48,13 @@ class Children:
         return process
 
 
-class Log:
-    def __init__(self):
-        self.lines = []
-
-    def error(self, text):
-        self.lines.append(text)
-
-    info = warning = error
-
-
 class Bench:
     """``Workers`` with processes and a clock that the test moves by hand."""
 
     def __init__(self):
         self.board = Scoreboard.create()
         self.children = Children()
-        self.log = Log()
+        self.log = LogLines()
         self.now = 1_000.0
         self.workers = Workers(
             self.board, self.children, self.log, 0, 1, ("worker",), lambda: self.now

@@ -17,11 +17,6 @@ from multiproxy.scoreboard import (
 from multiproxy.worker.account import Account
 
 
-@pytest.fixture
-def board() -> Scoreboard:
-    return Scoreboard.create()
-
-
 def opened(board: Scoreboard) -> Account:
     account = Account(board.live[0], "0123456789ab", "127.0.0.1")
     account.understood("chat", "openai", "gpt-4o", stream=True)

@@ -1,7 +1,6 @@
 """One request at one backend: which connection, what goes out, and how it is stopped."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from _http.answering import connected
@@ -74,13 +73,6 @@ class Try:
     async def end(self) -> Relay:
         async with asyncio.timeout(20):
             return await self.task
-
-
-@pytest.fixture
-def board() -> Iterator[Scoreboard]:
-    board = Scoreboard.create()
-    yield board
-    board.close()
 
 
 async def test_the_request_goes_out_and_the_answer_to_the_client(board: Scoreboard):

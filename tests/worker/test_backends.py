@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, fields, replace
 
-import pytest
 from worker.workplace import reports, row
 
 from multiproxy._http.pool import OPEN_SPACING_S
@@ -20,11 +19,6 @@ CONFIG = Config(
     )
 )
 URLS = {"sim": Url("http", "127.0.0.1", 9)}
-
-
-@pytest.fixture
-def board() -> Scoreboard:
-    return Scoreboard.create()
 
 
 def of_worker(board: Scoreboard, worker: int = 0) -> Backends:

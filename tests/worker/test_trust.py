@@ -15,17 +15,9 @@ from multiproxy.errors import (
     BackendUnreachable,
 )
 from multiproxy.routing.placement import Candidate
-from multiproxy.scoreboard import Scoreboard
 from multiproxy.worker.trust import Trusted
 
 FAR = 2**62
-
-
-@pytest.fixture
-def board():
-    board = Scoreboard.create()
-    yield board
-    board.close()
 
 
 @pytest.fixture
