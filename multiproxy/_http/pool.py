@@ -58,7 +58,7 @@ class Pool:
         ``fresh`` demands a new one: an idle one may have died without telling.
 
         Raises:
-            BackendUnreachable: refused, unresolvable, reset, or the handshake failed.
+            BackendUnreachable: refused, unresolvable, reset, closed at once, or no handshake.
             BackendTimeout: no connection within ``connect_timeout_s``.
         """
         if not fresh:
@@ -127,4 +127,6 @@ class Pool:
             raise BackendTimeout("The backend did not accept a connection in time.") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one
             raise BackendUnreachable("The backend cannot be reached.") from error
+        if connection.state is not State.IDLE:  # it talked or left while this task was woken
+            raise BackendUnreachable("The backend closed a new connection at once.")
         return connection

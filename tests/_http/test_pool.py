@@ -1,10 +1,13 @@
 """Which backend connections are used again, against a real server on this machine."""
 
 import asyncio
+import contextlib
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+import uvloop
 from _http.answering import Kept
 
 from multiproxy._http import pool as pool_module
@@ -286,3 +289,38 @@ async def test_close_closes_every_idle_connection(backend):
     connection = await used(pool)
     pool.close()
     assert (pool.idle_count, connection.state) == (0, State.CLOSED)
+
+
+def test_a_backend_that_leaves_or_talks_before_it_is_asked_is_unreachable():
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                talker, _ = listener.accept()
+            except OSError:
+                return  # the test is over
+            with talker, contextlib.suppress(OSError):
+                talker.sendall(b"220 mail.example ESMTP\r\n")
+
+    async def acquire(port: int) -> State | None:
+        try:
+            connection = await pool_of(port).acquire()
+        except BackendUnreachable:
+            return None
+        state = connection.state
+        connection.abort()
+        return state
+
+    async def all_of(port: int) -> list[State | None]:
+        return await asyncio.gather(*(acquire(port) for _ in range(40)))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        port = listener.getsockname()[1]
+        with asyncio.Runner(
+            loop_factory=uvloop.new_event_loop
+        ) as runner:  # asyncio's is never so fast
+            found = set(runner.run(all_of(port)))
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert None in found and found <= {None, State.IDLE}
