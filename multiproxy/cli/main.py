@@ -124,9 +124,7 @@ def _add_check(commands: Commands) -> None:
     parser.set_defaults(run=_check)
     parser.add_argument("--probe", action="store_true", help="also ask every backend how it is")
     parser.add_argument("file", nargs="?", metavar="FILE", help="default: as for serve")
-    parser.add_argument(
-        "-c", "--config", metavar="FILE", help="the same"
-    )
+    parser.add_argument("-c", "--config", metavar="FILE", help="the same")
     parser.add_argument("--json", action="store_true", help="print the problems as JSON")
 
 
