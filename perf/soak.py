@@ -2,35 +2,45 @@
 
     PYTHONPATH=.:tests:perf python perf/soak.py --hours 2
 
-Clients of all dialects ask, leave early or speak no HTTP, and a backend is killed again and
-again; the judge of the fault runs (``tests/faults``) looks at every answer. The private memory
-and the descriptors of each process are read every ten seconds; behind the warm-up a line is laid
-through the memory by least squares. It exits with 1 if an answer was wrong or hung, if memory
-rises faster than ``--most``, or if a socket is left behind.
+Clients of all dialects ask, leave early or speak no HTTP; a backend is killed again and again,
+and everything of ``soak_troubles`` happens. The judge of the fault runs (``tests/faults``) looks
+at every answer. The private memory and the descriptors of each process are read every ten
+seconds; behind the warm-up a line is laid through the memory by least squares. Reloads and kills
+of workers, which replace them, are for the warm-up. It exits with 1 if an answer was wrong or
+hung, if memory rises faster than ``--most``, or if a socket, a task or a timer is left behind.
 """
 
 import argparse
+import json
+import os
 import random
+import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from faults.arena import Arena, Report
 from faults.asked import PATHS
-from faults.books import settled_sockets, sockets
-from multiproxy_process import memory_of
+from faults.books import sockets
+from multiproxy_process import MultiProxyProcess, memory_of
+from waiting import until
+
+from soak_troubles import TIMEOUTS, Troubles, bad_wire
 
 BACKENDS = 3
 WORKERS = 2
 SAMPLE_S = 10.0
 KILL_S = 20.0
+RESTS_S = 1.0  # of a backend that was killed
+IDLE_S = 60.0  # behind the load, before what is left is counted
 TELL_S = 300.0
 MIB = 1 << 20
 MIX = {
     "dialects": list(PATHS), "streamed": 0.8, "tokens": (3, 60), "at_once": 16, "kept": 0.7,
-    "leaving": 0.2, "garbage": 0.02, "pause_s": 0.1,
+    "leaving": 0.2, "garbage": 0.02, "pause_s": 0.1, "limit_s": 90.0,
 }  # fmt: skip
 
 
@@ -50,9 +60,10 @@ class Process:
         self.memory.append(memory_of(self.pid))
         self.descriptors.append(sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir()))
 
-    def slope(self, since: float) -> float:
-        """MiB per hour behind ``since``."""
-        samples = [each for each in zip(self.at, self.memory, strict=True) if each[0] >= since]
+    @property
+    def slope(self) -> float:
+        """MiB per hour."""
+        samples = list(zip(self.at, self.memory, strict=True))
         if len(samples) < 2:
             return 0.0
         mean_at = sum(at for at, _ in samples) / len(samples)
@@ -65,31 +76,86 @@ class Process:
         return f"{self.name} {self.memory[-1] / MIB:.1f} MiB, {self.descriptors[-1]} descriptors"
 
 
-def soak(
-    arena: Arena, seconds: float, seed: int, history: Path
-) -> tuple[Report, list[Process], bool]:
-    """Run it; returns the judge's report, the samples, and whether all sockets are gone again."""
-    for _ in range(BACKENDS):
-        arena.injector.start(settings={"tokens_per_second": 500})
-    proxy = arena.serve(workers=WORKERS, history={"path": str(history)})
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the judge said, the samples, what was done, and what each worker holds when idle.
+
+    ``before`` and ``after``: sockets, tasks and timers of each worker.
+    """
+
+    report: Report
+    processes: list[Process]
+    done: Counter[str]
+    before: list[dict[str, int]]
+    after: list[dict[str, int]]
+
+
+def held(proxy: MultiProxyProcess, counts: Path) -> list[dict[str, int]]:
+    """What each worker holds now: see ``tests/faults/sabotage``."""
+    holds = []
+    for pid, of_sockets in zip(proxy.worker_pids(), sockets(proxy), strict=True):
+        told = counts / str(pid)
+        told.unlink(missing_ok=True)
+        os.kill(pid, signal.SIGUSR2)
+        until(told.exists)
+        holds.append({"sockets": of_sockets, **json.loads(told.read_text())})
+    return holds
+
+
+def least_held(proxy: MultiProxyProcess, counts: Path) -> list[dict[str, int]]:
+    """The least that each worker holds within half a minute: between two probes."""
+    looks = []
+    for _ in range(30):
+        looks.append(held(proxy, counts))
+        time.sleep(1)
+    names = looks[0][0]
+    return [
+        {name: min(each[name] for each in of) for name in names} for of in zip(*looks, strict=True)
+    ]
+
+
+def _processes(proxy: MultiProxyProcess) -> list[Process]:
     workers = [Process(f"worker {n}", pid) for n, pid in enumerate(proxy.worker_pids())]
-    processes = [Process("supervisor", proxy.pid), *workers]
-    before = sockets(proxy)
+    return [Process("supervisor", proxy.pid), *workers]
+
+
+def soak(arena: Arena, seconds: float, warm_up_s: float, seed: int, folder: Path) -> Result:
+    """Run it."""
+    for _ in range(BACKENDS):
+        arena.injector.start(settings={"tokens_per_second": 500}, rests_s=RESTS_S)
+    wire = bad_wire(arena, seed)
+    os.environ["MULTIPROXY_COUNTS"] = str(folder)
+    proxy = arena.serve(
+        workers=WORKERS, history={"path": str(folder / "history.db")}, timeouts=TIMEOUTS
+    )
+    before = least_held(proxy, folder)
     arena.injector.tell("kill_every", seconds=KILL_S, seed=seed)
     running = arena.load(proxy.port, requests=10**9, seconds=seconds, seed=seed, **MIX)
-    began = told = time.monotonic()
+    began = sampled = told = time.monotonic()
+    settled = began + warm_up_s
+    troubles = Troubles(arena, proxy, seed, settled)
+    processes: list[Process] = []
     while running.is_running():
         now = time.monotonic()
-        for process in processes:
-            process.look(now - began)
+        troubles.act(now)
+        if now >= settled and now - sampled >= SAMPLE_S:
+            sampled = now
+            processes = processes or _processes(proxy)
+            for process in processes:
+                process.look(now - began)
         if now - told >= TELL_S:
             told = now
             line = "; ".join(process.told() for process in processes)
             print(f"{(now - began) / 60:.0f} min: {line}", flush=True)
-        time.sleep(SAMPLE_S)
+        time.sleep(1)
     arena.injector.tell("kill_every", seconds=0, seed=seed)
+    troubles.end()
     report = running.report()
-    return report, processes, settled_sockets(proxy, before) == before
+    time.sleep(IDLE_S)
+    after = least_held(proxy, folder)
+    wire.kill()
+    wire.wait()
+    return Result(report, processes, troubles.done, before, after)
 
 
 def main() -> int:
@@ -104,17 +170,22 @@ def main() -> int:
     arena = Arena()
     try:
         with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-            report, processes, is_clean = soak(
-                arena, arguments.hours * 3600, arguments.seed, Path(folder, "history.db")
-            )
+            warm_up_s = arguments.warm_up * 3600
+            result = soak(arena, arguments.hours * 3600, warm_up_s, arguments.seed, Path(folder))
     finally:
         arena.end()
-    print(report.told)
-    slopes = {each.name: each.slope(arguments.warm_up * 3600) for each in processes}
-    for process in processes:
+    print(result.report.told)
+    print(f"done besides kills: {dict(result.done)}")
+    slopes = {each.name: each.slope for each in result.processes}
+    for process in result.processes:
         print(f"{process.told()}, {slopes[process.name]:+.2f} MiB/h behind the warm-up")
-    print("all sockets are gone" if is_clean else "sockets are left")
-    is_right = not {"wrong", "hang"} & set(report.outcomes)
+    print(f"held before: {result.before}\nheld after:  {result.after}")
+    is_right = not {"wrong", "hang"} & set(result.report.outcomes)
+    is_clean = all(
+        mine[name] <= its[name]
+        for its, mine in zip(result.before, result.after, strict=True)
+        for name in its
+    )
     return 0 if is_right and is_clean and max(slopes.values()) <= arguments.most else 1
 
 

@@ -135,7 +135,7 @@ class Arena:
             for number, port in enumerate(ports)
         ]
         environment = {}
-        if {"MULTIPROXY_SABOTAGE", "MULTIPROXY_CLOCK"} & os.environ.keys():
+        if {"MULTIPROXY_SABOTAGE", "MULTIPROXY_CLOCK", "MULTIPROXY_COUNTS"} & os.environ.keys():
             environment = {"PYTHONPATH": os.pathsep.join((str(SABOTAGE), PATHS))}
         folder = Path(self._folder.name, str(len(self.proxies)))
         folder.mkdir()

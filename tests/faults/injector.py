@@ -179,10 +179,13 @@ class Injector:
 
 
 def _control(port: int, body: dict[str, Any]) -> Any:
+    """What the backend answers; None if it is dead or frozen just now."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("POST", "/simulator/fault", json.dumps(body))
         return json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException):
+        return None
     finally:
         connection.close()
 

@@ -1,6 +1,13 @@
-"""Runs first in every process of a MultiProxy under test: a defence is off, or the clock wrong."""
+"""Runs first in every process of a MultiProxy under test: a defence is off, or the clock wrong.
 
+Or it counts its tasks and timers when it is asked to.
+"""
+
+import asyncio
+import gc
+import json
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -29,3 +36,22 @@ def follow(path: Path) -> None:
 
 if clock := os.environ.get("MULTIPROXY_CLOCK"):
     follow(Path(clock))
+
+
+def count(folder: Path) -> None:
+    """At SIGUSR2, write to a file named by the process how many tasks and timers wait in it."""
+
+    def write(*_: object) -> None:
+        living = gc.get_objects()
+        tasks = sum(isinstance(each, asyncio.Task) and not each.done() for each in living)
+        timers = [each for each in living if type(each).__name__ == "TimerHandle"]
+        counted = {"tasks": tasks, "timers": sum(not each.cancelled() for each in timers)}
+        draft = folder / f"{os.getpid()}.new"
+        draft.write_text(json.dumps(counted))
+        draft.replace(folder / str(os.getpid()))
+
+    signal.signal(signal.SIGUSR2, write)
+
+
+if counts := os.environ.get("MULTIPROXY_COUNTS"):
+    count(Path(counts))
