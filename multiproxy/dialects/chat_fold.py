@@ -7,7 +7,9 @@ the same order, ``timings`` and logprobs included.
 Source: llama.cpp tools/server/server-task.cpp (b11434), ``to_json_oaicompat_chat``.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
+from io import StringIO
 from typing import Any
 
 import orjson
@@ -55,15 +57,14 @@ class _Choice:
     """What came of one choice so far."""
 
     def __init__(self) -> None:
-        self.texts: dict[str, list[str]] = {name: [] for name in _TEXTS}
+        self.texts: dict[str, StringIO] = defaultdict(StringIO)
         self.calls = CallTable()
         self.logprobs: list[bytes] = []  # JSON of entries, smaller than the entries
         self.finish_reason: object = None
         self.size = 0  # characters kept
 
     def add(self, name: str, text: str) -> None:
-        self.texts[name].append(text)
-        self.size += len(text)
+        self.size += self.texts[name].write(text)
 
     def add_logprobs(self, logprobs: object) -> None:
         entries = logprobs.get("content") if isinstance(logprobs, dict) else None
@@ -74,11 +75,11 @@ class _Choice:
     def message(self) -> dict[str, object]:
         message: dict[str, object] = {
             "role": "assistant",
-            "content": "".join(self.texts["content"]),
+            "content": self.texts["content"].getvalue(),
         }
         for name in _TEXTS[1:]:
-            if self.texts[name]:
-                message[name] = "".join(self.texts[name])
+            if name in self.texts:
+                message[name] = self.texts[name].getvalue()
         if self.calls.calls:
             message["tool_calls"] = [
                 {
@@ -144,6 +145,18 @@ class ChatFold(EventTranslator):
                 self._finish()
         if choice.size > self._max_answer_size:
             self._overflow()
+
+    def _continue(self, kind: type[Event] | None, text: str) -> bytes | None:  # per piece
+        if kind is Text:
+            texts = self._first.texts["content"]
+        elif kind is Reasoning:
+            texts = self._first.texts[self._reasoning_name]
+        else:
+            return None
+        size = self._first.size = self._first.size + texts.write(text)
+        if size > self._max_answer_size:
+            self._overflow()
+        return b""
 
     def _keep(self, chunk: dict[str, Any]) -> None:
         """Take from a chunk what the events do not tell."""

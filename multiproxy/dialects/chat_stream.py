@@ -37,13 +37,24 @@ class State(Enum):
     ENDED = auto()
 
 
+def _never(piece: bytes) -> str | None:
+    """The ``repeat`` of a reader that takes no short way."""
+    return None
+
+
 class ChatReader:
     """Turns the body of a Chat answer into events that end with one ``Done`` or ``Failure``.
 
     After that nothing more comes. Only the first choice is read. Nothing is kept of the
     answer, except of one that is not a stream (at most ``max_answer_size`` bytes).
     ``on_chunk`` is shown every chunk that says more than one plain delta, whole.
+
+    ``repeat`` gives the string of a piece that is the last plain delta again but for its
+    string. Such a piece needs no ``feed``: it means ``template.event(string)``. It gives None
+    for all others.
     """
+
+    repeat: Callable[[bytes], str | None]
 
     def __init__(
         self,
@@ -61,7 +72,8 @@ class ChatReader:
         """Forget what was read: the next piece is another answer's first."""
         self.state = State.READING
         self._splitter = EventSplitter(self._max_event_size)
-        self.template = DeltaTemplate()
+        self.template = DeltaTemplate(self._max_event_size)
+        self.repeat = _never
         self._document: bytearray | None = None  # an answer that is not a stream
         self._is_stream = False
         self._counts: Usage | None = None  # of the last ``usage`` member
@@ -76,19 +88,6 @@ class ChatReader:
         """SSE comments seen so far: signs of life without content."""
         return self._splitter.comments
 
-    def repeat(self, piece: bytes) -> str | None:  # per piece
-        """The string of a piece that is the last plain delta again but for its string.
-
-        Such a piece needs no ``feed``: it means ``template.event(string)``. None for all others.
-        """
-        if (
-            self.state is State.READING
-            and self._splitter.is_between
-            and len(piece) <= self._max_event_size
-        ):
-            return self.template.text_of(piece)
-        return None
-
     def feed(self, piece: bytes) -> list[Event]:  # per piece
         out: list[Event] = []
         if not self._is_stream and self._is_document(piece, out):
@@ -100,11 +99,15 @@ class ChatReader:
                 self._splitter.feed(b"")
         except BackendProtocolError as error:
             self._fail(error, out)
+        # Such a piece leaves both as they are: it need not look at them.
+        can_repeat = self.state is State.READING and self._splitter.is_between
+        self.repeat = self.template.text_of if can_repeat else _never
         return out
 
     def eof(self) -> list[Event]:
         """The backend's body ended, cleanly or not, or nothing came for long after Finish."""
         out: list[Event] = []
+        self.repeat = _never
         if self.is_ended:
             return out
         if self._document is not None:

@@ -7,6 +7,7 @@ faster, and this is done for every token of every stream.
 """
 
 import re
+import sys
 
 import orjson
 
@@ -18,28 +19,35 @@ _MAX_VAIN = 32  # a stream whose events never repeat is not worth the learning
 
 
 class DeltaTemplate:
-    """The form of the last plain delta of one stream; ``kind`` is what it means."""
+    """The form of the last plain delta of one stream; ``kind`` is what it means.
 
-    def __init__(self) -> None:
+    Events of more than ``max_size`` bytes are of no form.
+    """
+
+    def __init__(self, max_size: int = sys.maxsize) -> None:
         self.kind: type[Event] | None = None
-        self._head = b"\0"  # of an event on the wire, up to its string; this begins none
-        self._tail = b""
-        self._start, self._end = 0, 0  # of the string between them
+        self._max_size = max_size
+        self._head = b"\0"  # of an event on the wire, to its string's quote; this begins none
+        self._tail = b""  # from the other quote on
+        self._start, self._end = 0, 0  # of the string, quotes included
         self._index: int | None = None  # of the call
         self._vain = 0  # times that something was learned since the last hit
 
     def text_of(self, piece: bytes) -> str | None:  # per piece
         """The string of a piece that is one whole event of this form, None for any other."""
-        if not piece.startswith(self._head) or not piece.endswith(self._tail):
+        if (
+            not piece.startswith(self._head)
+            or not piece.endswith(self._tail)
+            or len(piece) > self._max_size
+        ):
             return None
         try:
-            value = orjson.loads(piece[self._start : self._end])
+            # It begins with a quote: if this is JSON at all, it is a string.
+            text: str = orjson.loads(piece[self._start : self._end])
         except ValueError:
             return None
-        if type(value) is not str or not value:
-            return None
         self._vain = 0
-        return value
+        return text or None
 
     def read(self, data: bytes) -> Event | None:
         """The event that ``data`` means, None if it has another form."""
@@ -76,4 +84,4 @@ class DeltaTemplate:
                 self.kind = type(event)
                 framed, behind = _FRAMED % data, len(data) - found.end() + 2
                 self._start, self._end = start + 6, -behind
-                self._head, self._tail = framed[: self._start], framed[-behind:]
+                self._head, self._tail = framed[: start + 7], framed[-behind - 1 :]

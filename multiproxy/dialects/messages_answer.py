@@ -106,8 +106,8 @@ class MessagesAnswer(EventTranslator):
         """A block starts; ``call_id`` and ``name`` only for a call."""
 
     @abstractmethod
-    def _delta(self, text: str) -> None:
-        """More of the open block."""
+    def _delta(self, text: str) -> bytes:
+        """More of the open block: what is sent for it."""
 
     @abstractmethod
     def _stop(self) -> None:
@@ -143,12 +143,11 @@ class MessagesAnswer(EventTranslator):
             case _:
                 pass
 
-    def _continue(self, kind: type[Event] | None, text: str) -> bool:  # per piece
+    def _continue(self, kind: type[Event] | None, text: str) -> bytes | None:  # per piece
         if kind is not self._plain or self._queue:
-            return False
+            return None
         self._output_size += len(text)
-        self._delta(text)
-        return True
+        return self._delta(text)
 
     def _append(self, block: Block, text: str) -> None:
         last = self._queue[-1] if self._queue else None
@@ -220,7 +219,7 @@ class MessagesAnswer(EventTranslator):
                 return not head.is_held
             self._close()
             self._open(head.kind)
-        self._delta(text)
+        self._out.append(self._delta(text))
         return True
 
     def _drain_call(self, call: Call, *, is_last: bool, is_end: bool) -> bool:
@@ -238,7 +237,7 @@ class MessagesAnswer(EventTranslator):
 
     def _flush_arguments(self) -> None:
         if self._open_call is not None and self._open_call.is_waiting:
-            self._delta(self._open_call.take())
+            self._out.append(self._delta(self._open_call.take()))
 
     def _open(self, block: Block, call_id: str = "", name: str = "") -> None:
         self._block = block

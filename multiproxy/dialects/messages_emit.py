@@ -85,19 +85,19 @@ class MessagesEmitter(MessagesAnswer):
         }
         self._out.append(_event(b"content_block_start", start))
 
-    def _delta(self, text: str) -> None:  # per piece
+    def _delta(self, text: str) -> bytes:  # per piece
         if self._block is Block.THINKING:
             if self._turn.withholds_thinking:
-                self._withhold(text)
-                return
+                return self._withhold(text)
             self._signature.update(text.encode())
-        self._out.append(self._prefix + orjson.dumps(text) + _DELTA_END)
+        return self._prefix + orjson.dumps(text) + _DELTA_END
 
-    def _withhold(self, text: str) -> None:
+    def _withhold(self, text: str) -> bytes:
         self._withheld.append(text)
         if self._output_size > self._max_answer_size:
             self._withheld.clear()
             self.failure = BackendProtocolError("The backend's answer has too many bytes.")
+        return b""
 
     def _stop(self) -> None:
         if self._block is Block.THINKING:

@@ -1,6 +1,7 @@
 """A whole Messages answer as one object, for a client that does not stream."""
 
 from hashlib import blake2b
+from io import StringIO
 from typing import Unpack
 
 import orjson
@@ -30,17 +31,18 @@ class MessagesFold(MessagesAnswer):
         return b""
 
     def _start(self, block: Block, call_id: str, name: str) -> None:
-        self._parts: list[str] = []
+        self._text = StringIO()
         self._call_id, self._name = call_id, name
 
-    def _delta(self, text: str) -> None:
-        self._parts.append(text)
+    def _delta(self, text: str) -> bytes:  # per piece
+        self._text.write(text)
         if self._output_size > self._max_answer_size:
-            self._parts.clear()
+            self._text = StringIO()
             self.failure = BackendProtocolError("The backend's answer has too many bytes.")
+        return b""
 
     def _stop(self) -> None:
-        text = "".join(self._parts)
+        text = self._text.getvalue()
         match self._block:
             case Block.TEXT:
                 self._content.append({"type": "text", "text": text})

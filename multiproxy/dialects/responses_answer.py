@@ -80,6 +80,8 @@ class ResponsesAnswer(EventTranslator):
         self._message: MessageItem | None = None
         self._part: Part | None = None  # the open part of the open message
         self._reasoning: ReasoningItem | None = None
+        self._plain: type[Event] | None = None  # what needs no more than a delta, and where
+        self._write: Callable[[str], int] | None = None  # its text is kept
         self._held: Text | None = None  # white space that is told only if more follows
         # By proxy: with a cycle of references the text would wait for the collector.
         self._calls = OpenCalls(proxy(self), turn, random)
@@ -100,8 +102,8 @@ class ResponsesAnswer(EventTranslator):
         """A part of an item begins."""
 
     @abstractmethod
-    def delta(self, text: str, logprobs: list[object] | None) -> None:
-        """More of the part that began last."""
+    def delta(self, text: str, logprobs: list[object] | None) -> bytes:
+        """More of the part that began last: what is sent for it."""
 
     @abstractmethod
     def part_done(self, item: MessageItem | ReasoningItem, part: Part) -> None:
@@ -144,19 +146,13 @@ class ResponsesAnswer(EventTranslator):
         elif isinstance(event, Done):
             self._complete()
 
-    def _continue(self, kind: type[Event] | None, text: str) -> bool:  # per piece
-        if kind is Text:
-            part = self._part
-            if part is None or part.kind is not PartKind.TEXT:
-                return False
-        elif kind is Reasoning and self._reasoning is not None:
-            part = self._reasoning.part
-        else:
-            return False
-        part.write(text)
-        self._grow(len(text))
-        self.delta(text, None)
-        return True
+    def _continue(self, kind: type[Event] | None, text: str) -> bytes | None:  # per piece
+        if kind is not self._plain or self._write is None:
+            return None
+        self._size += self._write(text)
+        if self._size > self._max_answer_size:
+            self._grow(0)
+        return self.delta(text, None)
 
     def _on_first_text(self, event: Text) -> None:
         self._settle_before_message()
@@ -179,6 +175,7 @@ class ResponsesAnswer(EventTranslator):
                 self._new_id("rs"), self.number(), kind, seals=self._turn.seals_reasoning
             )
             self._reasoning = item
+            self._plain, self._write = Reasoning, item.part.write
             self.added(item.index, item.to_object(Status.IN_PROGRESS))
             self.part_added(item, item.part)
         self._tell(event, self._reasoning.part)
@@ -247,6 +244,7 @@ class ResponsesAnswer(EventTranslator):
             if part is not None:
                 self.part_done(message, part)
             part = self._part = Part(kind, len(message.parts))
+            self._plain, self._write = (Text if kind is PartKind.TEXT else None), part.write
             self.part_added(message, part)
             message.parts.append(part)
         self._tell(event, part)
@@ -256,14 +254,14 @@ class ResponsesAnswer(EventTranslator):
         if message is not None and part is not None:
             self.part_done(message, part)
             self.close(message.index, message.to_object(status))
-            self._message = self._part = None
+            self._message = self._part = self._plain = self._write = None
 
     def _close_reasoning(self, status: Status = Status.COMPLETED) -> None:
         item = self._reasoning
         if item is not None:
             self.part_done(item, item.part)
             self.close(item.index, item.to_object(status))
-            self._reasoning = None
+            self._reasoning = self._plain = self._write = None
 
     # -- small things ----------------------------------------------------------------------
 
@@ -287,7 +285,7 @@ class ResponsesAnswer(EventTranslator):
             part.logprobs += logprobs
             self._grow(_LOGPROB_SIZE * len(logprobs))
         self._grow(len(text))
-        self.delta(text, logprobs)
+        self._out.append(self.delta(text, logprobs))
 
     def _grow(self, size: int) -> None:
         self._size += size

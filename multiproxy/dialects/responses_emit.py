@@ -115,13 +115,14 @@ class ResponsesEmitter(ResponsesAnswer):
             event, event, item.id.encode(), item.index, part.index, extra,
         )  # fmt: skip
 
-    def delta(self, text: str, logprobs: list[object] | None) -> None:  # per piece
+    def delta(self, text: str, logprobs: list[object] | None) -> bytes:  # per piece
         prefix = self._prefix
         if logprobs:
             told = b'"logprobs":' + orjson.dumps(logprobs) + b","
             prefix = prefix.replace(_NO_LOGPROBS, told)
-        self._out.append(_WHOLE_DELTA % (prefix, orjson.dumps(text), self._sequence))
-        self._sequence += 1
+        number = self._sequence
+        self._sequence = number + 1
+        return _WHOLE_DELTA % (prefix, orjson.dumps(text), number)
 
     def part_done(self, item: MessageItem | ReasoningItem, part: Part) -> None:
         place, text = _place(item, part), part.text

@@ -28,7 +28,8 @@ class ResponsesFold(ResponsesAnswer):
 
     def part_done(self, item: MessageItem | ReasoningItem, part: Part) -> None: ...
 
-    def delta(self, text: str, logprobs: list[object] | None) -> None: ...
+    def delta(self, text: str, logprobs: list[object] | None) -> bytes:  # per piece
+        return b""
 
     def call_delta(self, item: CallItem, text: str) -> None: ...
 

@@ -89,14 +89,14 @@ class EventTranslator(ABC):
     def feed(self, piece: bytes) -> bytes:  # per piece
         if self.journal is not None:
             self.journal.add(piece)
-        text = self._reader.repeat(piece)
+        reader = self._reader
+        text = reader.repeat(piece)
         if text is None:
-            return self._consume(self._reader.feed(piece))
-        template = self._reader.template
-        if self.failure is not None or not self._continue(template.kind, text):
-            return self._consume([template.event(text)])
-        self.events += 1
-        return self._out.pop() if self._out else b""
+            return self._consume(reader.feed(piece))
+        if self.failure is None and (out := self._continue(reader.template.kind, text)) is not None:
+            self.events += 1
+            return out
+        return self._consume([reader.template.event(text)])
 
     def eof(self) -> bytes:
         if self.journal is not None:
@@ -119,12 +119,12 @@ class EventTranslator(ABC):
     def _on(self, event: Event) -> None:
         """Write what ``event`` means."""
 
-    def _continue(self, kind: type[Event] | None, text: str) -> bool:
-        """Write ``text`` if it is no more than a delta of what is open; tells whether it was.
+    def _continue(self, kind: type[Event] | None, text: str) -> bytes | None:
+        """What to send for ``text`` if it is no more than a delta of what is open, else None.
 
         It is what ``_on`` would do for an event of this ``kind``: the short way for most of all.
         """
-        return False
+        return None
 
     def _consume(self, events: list[Event]) -> bytes:  # per piece
         for event in events:

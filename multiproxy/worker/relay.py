@@ -97,6 +97,7 @@ class Relay:
         self._splice = splice
         self._on_begin = on_begin
         self._streaming = False
+        self._is_folding = False  # only at the end will there be something to tell
         self._content_type = b""
         self._held = b""  # produced before the commit point
         self._parts: list[bytes] = []
@@ -136,7 +137,7 @@ class Relay:
                     self._client.transport.write(framed)  # the backend's own chunk, untouched
                 elif out:
                     self._downstream.write(out)
-            else:
+            elif out or not self._is_folding:
                 self._before_commit(out)
             if translator.failure is not None:
                 self._end(translator.failure)
@@ -145,7 +146,7 @@ class Relay:
 
     def on_pieces(self, pieces: list[tuple[bytes, bytes]]) -> None:  # per read
         """What one read brought leaves in one write: busy backends send many events at once."""
-        if not self.committed or self._splice is not None:
+        if self._splice is not None or not (self.committed or self._is_folding):
             for payload, framed in pieces:
                 if self.done.done():
                     return  # it failed in the middle
@@ -159,7 +160,9 @@ class Relay:
                 is_untouched = is_untouched and out is payload
                 parts.append(out)
             made = b"".join(parts)
-            if is_untouched:  # the backend's own chunks
+            if self._is_folding:
+                self._held += made
+            elif is_untouched:  # the backend's own chunks
                 self._downstream.bytes_out += len(made)
                 self._client.transport.write(b"".join([framed for _, framed in pieces]))
             else:
@@ -217,6 +220,7 @@ class Relay:
 
     def _begin(self) -> None:
         self.begun = True
+        self._is_folding = self._folds
         self._on_begin()
 
     def _commit(self, more: bytes) -> None:

@@ -53,6 +53,21 @@ def test_a_piece_that_is_not_one_event_is_left_to_the_long_way(name: str) -> Non
     assert taught(text("a"), Text("a")).text_of(NOT_ONE_EVENT[name]) is None
 
 
+def test_a_piece_shorter_than_what_frames_a_string_is_left_to_the_long_way() -> None:
+    whole = text("a")
+    template = taught(whole, Text("a"))
+    at = whole.index(b'"a"')
+    for length in range(3):  # the quotes overlap, or one is missing
+        assert template.text_of(whole[: at + length] + whole[at + 3 :]) is None
+
+
+def test_an_event_that_is_too_long_has_no_form() -> None:
+    size = len(text("ab"))
+    template = DeltaTemplate(size)
+    template.learn(data(text("a")), Text("a"))
+    assert template.text_of(text("ab")) == "ab" and template.text_of(text("abc")) is None
+
+
 def test_data_of_several_lines_teaches_nothing() -> None:
     lines = data(text("a")).replace(b'"delta"', b'\n"delta"')
     template = DeltaTemplate()

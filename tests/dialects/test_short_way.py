@@ -9,9 +9,11 @@ from dialects.mutations import EVERYTHING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multiproxy.dialects.chat_fold import ChatFold
 from multiproxy.errors import BackendProtocolError
 
 MAKERS = {
+    "chat, folded": lambda: ChatFold("req_1"),
     "messages": messages_run.emitter,
     "messages, folded": messages_run.fold,
     "messages, thoughts hidden": lambda: messages_run.emitter(messages_run.HIDES),
@@ -66,7 +68,8 @@ def test_the_short_way_is_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert translator.events == 3
 
 
-KEEPERS = {
+KEEPERS: dict[str, Any] = {
+    "chat, folded": lambda max_answer_size: ChatFold("req_1", max_answer_size=max_answer_size),
     "messages": messages_run.fold,
     "responses": responses_run.emitter,
     "responses, folded": responses_run.fold,
@@ -79,6 +82,15 @@ def test_what_is_kept_is_bounded_on_it_as_well(name: str) -> None:
     for _ in range(20):
         translator.feed(chat.text("x" * 9))
     assert isinstance(translator.failure, BackendProtocolError)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_nothing_goes_on_behind_the_end(name: str) -> None:
+    translator = MAKERS[name]()
+    for piece in (chat.ROLE, chat.text("a"), chat.text("b")):
+        translator.feed(piece)
+    translator.eof()
+    assert translator.feed(chat.text("c")) == b"" and translator.events == 2
 
 
 def test_everything_at_once_is_the_same_event_by_event() -> None:

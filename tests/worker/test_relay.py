@@ -106,6 +106,25 @@ async def test_a_folded_answer_has_begun_long_before_its_client_gets_anything():
     assert line.out == b""
 
 
+async def test_the_chunks_of_one_read_are_folded_however_they_came():
+    texts = [text("b"), text("c"), finish(), DONE]
+    bodies = []
+    for reads in (map(framed, texts), [b"".join(map(framed, texts))]):
+        line = await Line.open(folds=True)
+        line.say(SSE, framed(ROLE + text("a")), *reads, b"0\r\n\r\n")
+        assert line.relay.done.result() is None and line.out == b""
+        bodies.append(line.relay.body)
+    assert b'"content":"abc"' in bodies[0] and bodies[0] == bodies[1]
+
+
+async def test_an_error_between_the_chunks_of_one_read_ends_a_fold():
+    line = await Line.open(folds=True)
+    line.say(SSE, framed(ROLE + text("a")))
+    line.say(framed(text("b")) + framed(ERROR) + framed(text("c")))
+    assert isinstance(line.relay.done.result(), BackendError)
+    assert line.translator.events == 2 and line.out == b""
+
+
 async def test_a_chunk_behind_the_commit_point_is_forwarded_untouched():
     line = await Line.open()
     line.say(SSE, framed(ROLE + text("a")))
