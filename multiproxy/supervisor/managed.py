@@ -157,7 +157,6 @@ class ManagedServers:
 
     def _scene(self, server: Server, now: float, retired: Collection[int]) -> Scene:
         row, load = server.row, self._board.load
-        probe = self._watch.get(row.index)
         succeeded_ns = load.last_succeeded(row.index)
         # A request may begin and end between two ticks: then its answer is what is seen.
         is_busy = load.in_flight(row.index) > 0 or load.copies(row.index) > 0
@@ -167,7 +166,7 @@ class ManagedServers:
             now,
             is_wanted=server.wanted_since is not None,
             is_busy=is_busy,
-            is_ready=probe is not None and probe.standing.state in _READY,
+            is_ready=self._is_ready(server),
             is_held=row.held,
             is_retired=row.index in retired,
             is_always=row.backend.start == "always",
@@ -176,6 +175,10 @@ class ManagedServers:
             ttl_s=row.backend.ttl,
             load_s=self.load_s,
         )
+
+    def _is_ready(self, server: Server) -> bool:
+        probe = self._watch.get(server.row.index)
+        return probe is not None and probe.standing.state in _READY
 
     def _may_start(self, server: Server) -> bool:
         """Whether its place is free, and nobody waits longer for it."""
@@ -310,7 +313,7 @@ class ManagedServers:
 
     def _ended(self, server: Server, reason: str) -> None:
         server.output.note(reason.removeprefix("its ").partition(": ")[0])
-        server.life.exited(self._clock(), reason)
+        server.life.exited(self._clock(), reason, was_ready=self._is_ready(server))
         if server.life.stage is Stage.STOPPED:
             self._log.info(f"{server.row.id}: its command has ended")
         elif server.life.is_hopeful:  # else the backend is down, which is told

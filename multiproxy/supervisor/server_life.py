@@ -129,9 +129,14 @@ class Life:
             return Order.NOTHING
         return self._end(now)
 
-    def exited(self, now: float, reason: str) -> None:
-        """Its process is gone, or could not be made; ``reason`` tells how it ended."""
+    def exited(self, now: float, reason: str, *, was_ready: bool = False) -> None:
+        """Its process is gone, or could not be made; ``reason`` tells how it ended.
+
+        ``was_ready`` tells that checks had found it ready: it may have died before the next tick.
+        """
         lived_s = now - self.since
+        if was_ready and self.stage is Stage.STARTING:
+            self._enter(Stage.RUNNING, now)
         asked = self.stage in (Stage.LEAVING, Stage.STOPPING)
         if asked and not self._is_late:
             self._enter(Stage.STOPPED, now)

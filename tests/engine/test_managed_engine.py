@@ -41,13 +41,13 @@ def test_two_models_take_turns_and_a_killed_one_comes_back(model_folder, multipr
 
     assert 0 < asks("chat")["usage"]["completion_tokens"] <= 8
     assert 0 < asks("think", "/v1/messages")["usage"]["output_tokens"] <= 8
-    until(lambda: server("chat")["pid"] is None)
+    until(lambda: server("chat")["pid"] is None, 30)
     assert asks("tiny-chat")["model"] == "tiny-chat", "as it reported itself"
     assert (server("chat")["starts"], server("think")["starts"]) == (2, 1)
 
     victim = server("chat")["pid"]
     os.kill(victim, signal.SIGKILL)
-    until(lambda: server("chat")["pid"] not in (None, victim))
+    until(lambda: server("chat")["pid"] not in (None, victim), 30)
     assert asks("chat")
     assert any("READY http" in line["text"] for line in server("chat")["lines"])
     proxy.terminate()

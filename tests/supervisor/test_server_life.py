@@ -35,8 +35,8 @@ class Story:
         self.scene = replace(self.scene, now=self.scene.now + seconds, **changes)
         return self.life.tick(self.scene)
 
-    def exited(self, reason="its command ended with status 1"):
-        self.life.exited(self.scene.now, reason)
+    def exited(self, reason="its command ended with status 1", **seen):
+        self.life.exited(self.scene.now, reason, **seen)
 
     def started(self):
         assert self.after(0, is_wanted=True) is Order.START
@@ -155,6 +155,19 @@ def test_a_failed_command_that_nobody_wants_is_left_alone_and_one_that_always_ru
     story.after(0)
     story.exited()
     assert story.after(5) is Order.START
+
+
+@pytest.mark.parametrize("was_ready", [True, False])
+def test_one_that_dies_before_a_tick_saw_it_ready_is_started_again_and_one_that_never_was_is_not(
+    was_ready,
+):
+    story = Story()
+    assert story.after(0, is_wanted=True) is Order.START
+    story.exited("its command was ended by signal 9", was_ready=was_ready)
+    assert story.life.stage is Stage.BROKEN
+    orders = [story.after(1, is_wanted=False), story.after(1)]
+    assert orders.count(Order.START) == was_ready
+    assert story.life.stage is (Stage.STARTING if was_ready else Stage.STOPPED)
 
 
 def test_one_that_dies_is_started_again_at_once_and_its_requests_wait():
