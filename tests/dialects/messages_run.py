@@ -1,14 +1,13 @@
 """Runs a Chat stream through the Messages translators, in every way it may be cut."""
 
-from collections.abc import Iterable
 from random import Random
 from typing import Any
 
 import orjson
 from chat_notation import cuts
 from dialects.messages_grammar import Told, check
+from dialects.running import run
 
-from multiproxy.dialects.messages_answer import MessagesAnswer
 from multiproxy.dialects.messages_emit import MessagesEmitter
 from multiproxy.dialects.messages_fold import MessagesFold
 from multiproxy.dialects.messages_turn import MessagesTurn
@@ -25,24 +24,6 @@ def emitter(turn: MessagesTurn = THINKS, **options: Any) -> MessagesEmitter:
 
 def fold(turn: MessagesTurn = THINKS, **options: Any) -> MessagesFold:
     return MessagesFold(turn, **({"request_id": "req_1", "random": Random(7)} | options))
-
-
-def run(translator: MessagesAnswer, pieces: Iterable[bytes]) -> bytes:
-    """Everything the client gets, as the worker would ask for it."""
-    out = []
-
-    def give(data: bytes) -> None:
-        if translator.started or translator.finished:
-            out.append(translator.open())
-        out.append(data)
-
-    for piece in pieces:
-        give(translator.feed(piece))
-    if not translator.finished and translator.failure is None:
-        give(translator.eof())
-    if translator.failure is not None:
-        out.append(translator.fail(translator.failure))
-    return b"".join(out)
 
 
 def told(stream: bytes, turn: MessagesTurn = THINKS) -> Told:

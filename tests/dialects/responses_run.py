@@ -1,15 +1,14 @@
 """Runs a Chat stream through the Responses translators, in every way it may be cut."""
 
-from collections.abc import Iterable
 from random import Random
 from typing import Any
 
 import orjson
 from chat_notation import cuts
 from dialects.responses_grammar import Told, check
+from dialects.running import run
 
 from multiproxy.dialects.policy import Policy
-from multiproxy.dialects.responses_answer import ResponsesAnswer
 from multiproxy.dialects.responses_emit import ResponsesEmitter
 from multiproxy.dialects.responses_fold import ResponsesFold
 from multiproxy.dialects.responses_request import ResponsesTurn, translate
@@ -32,24 +31,6 @@ def emitter(a_turn: ResponsesTurn | None = None, **options: Any) -> ResponsesEmi
 def fold(a_turn: ResponsesTurn | None = None, **options: Any) -> ResponsesFold:
     options = {"request_id": "req_1", "random": Random(7), "clock": lambda: NOW} | options
     return ResponsesFold(a_turn or turn(), **options)
-
-
-def run(translator: ResponsesAnswer, pieces: Iterable[bytes]) -> bytes:
-    """Everything the client gets, as the worker would ask for it."""
-    out = []
-
-    def give(data: bytes) -> None:
-        if translator.started or translator.finished:
-            out.append(translator.open())
-        out.append(data)
-
-    for piece in pieces:
-        give(translator.feed(piece))
-    if not translator.finished and translator.failure is None:
-        give(translator.eof())
-    if translator.failure is not None:
-        out.append(translator.fail(translator.failure))
-    return b"".join(out)
 
 
 def told(stream: bytes, a_turn: ResponsesTurn | None = None) -> Told:

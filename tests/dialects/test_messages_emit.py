@@ -15,7 +15,8 @@ from chat_notation import (
     usage,
 )
 from dialects.messages_grammar import check
-from dialects.messages_run import HIDES, both, emitter, failure, numbers, run, said, told
+from dialects.messages_run import HIDES, both, emitter, failure, numbers, said, told
+from dialects.running import run
 
 from multiproxy.errors import BackendDied, BackendError, BackendProtocolError, ContextExceeded
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from dialects.members import NOTHING, changed, places, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,39 +78,11 @@ POLICIES = [
     Policy(),
     Policy(engine="strict", vision=False, mid_system="hoist", documents="placeholder"),
 ]
-KINDS = ["text", "image", "tool_use", "tool_result", "user", "f", "t1", "auto", "any"]
 
-values = st.recursive(
-    st.one_of(
-        st.none(),
-        st.booleans(),
-        st.integers(-5, 5),
-        st.floats(allow_nan=False),
-        st.text(max_size=5),
-        st.sampled_from(KINDS),
-    ),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=2),
-        st.dictionaries(
-            st.sampled_from(["type", "name", "id", "role", "content", "text", "source", "input"]),
-            inner,
-            max_size=3,
-        ),
-    ),
-    max_leaves=4,
+ANYTHING = values(
+    ["text", "image", "tool_use", "tool_result", "user", "f", "t1", "auto", "any"],
+    ["type", "name", "id", "role", "content", "text", "source", "input"],
 )
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The paths of all members below ``value``."""
-    pairs: list[tuple[Any, Any]] = []
-    if isinstance(value, dict):
-        pairs = list(value.items())
-    elif isinstance(value, list):
-        pairs = list(enumerate(value))
-    return [each for key, inner in pairs for each in ((*path, key), *places(inner, (*path, key)))]
-
-
 PLACES = places(EVERYTHING)
 
 
@@ -139,37 +112,18 @@ def test_everything_at_once_is_translated() -> None:
 @pytest.mark.parametrize("value", [None, True, -1, 0.5, "", "x", [], [None], {}, {"type": "x"}])
 def test_any_member_may_have_any_type(value: Any) -> None:
     for path in PLACES:
-        body = deepcopy(EVERYTHING)
-        parent: Any = body
-        for key in path[:-1]:
-            parent = parent[key]
-        parent[path[-1]] = value
-        try_to_translate(body)
+        try_to_translate(changed(EVERYTHING, (path, value)))
 
 
 def test_any_member_may_be_missing() -> None:
     for path in PLACES:
-        body = deepcopy(EVERYTHING)
-        parent: Any = body
-        for key in path[:-1]:
-            parent = parent[key]
-        del parent[path[-1]]
-        try_to_translate(body)
+        try_to_translate(changed(EVERYTHING, (path, NOTHING)))
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(PLACES), values), min_size=1, max_size=3))
+@given(st.lists(st.tuples(st.sampled_from(PLACES), ANYTHING), min_size=1, max_size=3))
 def test_several_members_may_be_anything(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
-    body = deepcopy(EVERYTHING)
-    for path, value in changes:
-        parent: Any = body
-        try:
-            for key in path[:-1]:
-                parent = parent[key]
-            parent[path[-1]] = value
-        except (TypeError, KeyError, IndexError):
-            continue  # the first change removed the place of the second
-    try_to_translate(body)
+    try_to_translate(changed(EVERYTHING, *changes))
 
 
 def test_messages_in_any_order_are_no_trap() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import chat_notation as chat
 import orjson
 import pytest
-import recordings
+from dialects.drawn_streams import chunks, endings, mutations, texts
 from dialects.messages_grammar import check
-from dialects.messages_run import emitter, fold, run
-from dialects.mutations import EVERYTHING, mutated
+from dialects.messages_run import emitter, fold
+from dialects.running import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,34 +22,12 @@ TURNS = [
     MessagesTurn("demo", discards_output=True),
 ]
 
-texts = st.text(min_size=1, max_size=6)
-values = st.one_of(texts, st.integers(-(2**63), 2**63), st.booleans())
-words = st.one_of(texts, st.sampled_from(["\n\n", " ", "\t"]))
-fragments = st.builds(
-    chat.fragment,
-    st.one_of(st.none(), st.integers(0, 2)),
-    st.one_of(st.none(), st.sampled_from(["c0", "c1", "functions.f:0"])),
-    st.sampled_from(["", "f", "get", "get_weather"]),
-    st.one_of(
-        st.text(alphabet='{}[]":,\\aux123 ', max_size=8),
-        st.sampled_from(["{}", '{"x":{', "}}", "", '{"x":"\\"}"}']),
-    ),
-)
-chunks = st.one_of(
-    st.builds(chat.text, words),
-    st.builds(chat.reasoning, words),
-    st.builds(chat.refusal, words),
-    st.builds(lambda some: chat.calls(*some), st.lists(fragments, min_size=1, max_size=3)),
-    st.just(chat.ROLE),
-    st.just(chat.progress(10, 4, 6)),
-    st.just(b": comment\n\n"),
-)
-endings = st.one_of(
-    st.builds(
-        lambda reason: chat.finish(reason) + chat.usage() + chat.DONE,
-        st.sampled_from(["stop", "tool_calls", "length", "content_filter", "other"]),
-    ),
-    st.sampled_from([b"", chat.DONE, chat.ERROR, chat.finish() + chat.ERROR]),
+events = chunks(
+    st.one_of(texts, st.sampled_from(["\n\n", " ", "\t"])),
+    ids=["c0", "c1", "functions.f:0"],
+    names=["", "f", "get", "get_weather"],
+    letters='{}[]":,\\aux123 ',
+    arguments=["{}", '{"x":{', "}}", "", '{"x":"\\"}"}'],
 )
 
 
@@ -68,7 +46,7 @@ def is_closed(arguments: str) -> bool:
 
 
 @settings(max_examples=250, deadline=None)
-@given(st.lists(chunks, max_size=12), endings, st.integers(0, 2), st.integers(0, 1 << 16))
+@given(st.lists(events, max_size=12), endings, st.integers(0, 2), st.integers(0, 1 << 16))
 def test_legal_chunks_give_a_legal_stream_and_the_same_message(
     body: list[bytes], ending: bytes, which: int, seed: int
 ) -> None:
@@ -131,14 +109,7 @@ def test_interleaved_arguments_come_through_whole(inputs: list[Any], seed: int) 
 @pytest.mark.parametrize("seed", range(8))
 def test_mutated_streams_never_raise_and_never_give_an_illegal_stream(seed: int) -> None:
     random = Random(seed)
-    sources = [
-        EVERYTHING,
-        recordings.body("chat.stream.include_usage"),
-        recordings.body("chat.stream.think.tools-required"),
-        recordings.body("chat.stream.logprobs"),
-    ]
-    for _ in range(60):
-        stream = mutated(random.choice(sources), random)
+    for stream in mutations(random, 60):
         turn = random.choice(TURNS)
         whole = run(emitter(turn), chat.cuts(stream, random.randrange(1 << 16)))
         assert run(emitter(turn), [stream]) == whole

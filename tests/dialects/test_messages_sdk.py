@@ -19,7 +19,8 @@ from chat_notation import (
     usage,
     verbose,
 )
-from dialects.messages_run import emitter, fold, run
+from dialects.messages_run import emitter, fold
+from dialects.running import run
 
 from multiproxy.dialects.errors import render_messages
 from multiproxy.dialects.messages_request import translate

@@ -20,7 +20,8 @@ from chat_notation import (
     usage,
 )
 from dialects.responses_grammar import check
-from dialects.responses_run import emitter, fold, run, said, told, turn
+from dialects.responses_run import emitter, fold, said, told, turn
+from dialects.running import run
 
 from multiproxy.errors import (
     BackendProtocolError,

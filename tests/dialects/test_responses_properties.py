@@ -7,10 +7,10 @@ from typing import Any
 import chat_notation as chat
 import orjson
 import pytest
-import recordings
-from dialects.mutations import EVERYTHING, mutated
+from dialects.drawn_streams import chunks, endings, mutations, texts
 from dialects.responses_grammar import Told, check
-from dialects.responses_run import emitter, fold, normalised, run, turn
+from dialects.responses_run import emitter, fold, normalised, turn
+from dialects.running import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,34 +26,12 @@ TURNS = [
     turn(tools=TOOLS, parallel_tool_calls=False),
 ]
 
-texts = st.text(min_size=1, max_size=6)
-names = st.sampled_from(["", "f", "patch", "shell", "ns__member", "member", "unknown"])
-arguments = st.one_of(
-    st.text(alphabet='{}[]":,\\ainpu123', max_size=8),
-    st.sampled_from(['{"input":"', 'a\\n"}', "{}", '{"commands":["ls"]}', '{"x":{', "}}", ""]),
-)
-fragments = st.builds(
-    chat.fragment,
-    st.one_of(st.none(), st.integers(0, 2)),
-    st.one_of(st.none(), st.sampled_from(["c0", "c1", "c2"])),
-    names,
-    arguments,
-)
-chunks = st.one_of(
-    st.builds(chat.text, texts),
-    st.builds(chat.reasoning, texts),
-    st.builds(chat.refusal, texts),
-    st.builds(lambda some: chat.calls(*some), st.lists(fragments, min_size=1, max_size=3)),
-    st.just(chat.ROLE),
-    st.just(chat.progress(10, 4, 6)),
-    st.just(b": comment\n\n"),
-)
-endings = st.one_of(
-    st.builds(
-        lambda reason: chat.finish(reason) + chat.usage() + chat.DONE,
-        st.sampled_from(["stop", "tool_calls", "length", "content_filter", "other"]),
-    ),
-    st.sampled_from([b"", chat.DONE, chat.ERROR, chat.finish() + chat.ERROR]),
+events = chunks(
+    texts,
+    ids=["c0", "c1", "c2"],
+    names=["", "f", "patch", "shell", "ns__member", "member", "unknown"],
+    letters='{}[]":,\\ainpu123',
+    arguments=['{"input":"', 'a\\n"}', "{}", '{"commands":["ls"]}', '{"x":{', "}}", ""],
 )
 
 
@@ -69,7 +47,7 @@ def told_text(answer: Told, kind: str) -> str:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(chunks, max_size=12), endings, st.integers(0, 2), st.integers(0, 1 << 16))
+@given(st.lists(events, max_size=12), endings, st.integers(0, 2), st.integers(0, 1 << 16))
 def test_legal_chunks_give_a_legal_stream(
     body: list[bytes], ending: bytes, which: int, seed: int
 ) -> None:
@@ -135,14 +113,7 @@ def test_a_custom_input_comes_through_whole_however_it_is_cut(
 @pytest.mark.parametrize("seed", range(8))
 def test_mutated_streams_never_raise_and_never_give_an_illegal_stream(seed: int) -> None:
     random = Random(seed)
-    sources = [
-        EVERYTHING,
-        recordings.body("chat.stream.include_usage"),
-        recordings.body("chat.stream.think.tools-required"),
-        recordings.body("chat.stream.logprobs"),
-    ]
-    for _ in range(60):
-        stream = mutated(random.choice(sources), random)
+    for stream in mutations(random, 60):
         a_turn = random.choice(TURNS)
         whole = run(emitter(a_turn), chat.cuts(stream, random.randrange(1 << 16)))
         assert run(emitter(a_turn), [stream]) == whole

@@ -17,7 +17,8 @@ from chat_notation import (
     text,
     usage,
 )
-from dialects.responses_run import emitter, fold, run
+from dialects.responses_run import emitter, fold
+from dialects.running import run
 from openai import APIError, AsyncOpenAI, BadRequestError, OpenAI
 from pydantic import BaseModel
 

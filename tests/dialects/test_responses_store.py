@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 import pytest
 from chat_notation import DONE, ROLE, call, finish, text, usage
-from dialects.responses_run import emitter, run
+from dialects.responses_run import emitter
+from dialects.running import run
 
 from multiproxy.dialects.policy import Policy
 from multiproxy.dialects.responses_record import record
