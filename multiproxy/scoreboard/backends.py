@@ -59,7 +59,7 @@ class BackendBoard:
 
     @property
     def version(self) -> int:
-        """Changes whenever any state, slots, context size or facts changed."""
+        """Changes whenever any state, slots, context size or facts changed, or who rests."""
         return self._version[0]
 
     def state(self, index: int) -> BackendState:
@@ -75,8 +75,11 @@ class BackendBoard:
 
     def write_trust(self, index: int, rests_until_ns: int, ramp_from_ns: int) -> None:
         """For the supervisor. Two stores: between them a backend is trusted too much or little."""
+        rested = self._rests[index]
         self._ramps[index] = ramp_from_ns
         self._rests[index] = rests_until_ns
+        if (rested == 0) is not (rests_until_ns == 0):
+            self._changed()
 
     def read(self, index: int) -> BackendRow:
         """The whole row; as it was read last if a write is in the way for long.

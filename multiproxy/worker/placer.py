@@ -115,7 +115,7 @@ class Placer:
         self._queue: Queue[_Ticket] = Queue(queue_limit)
         self._joined: dict[int, int] = {}  # ticket -> monotonic ns, the oldest first
         self._yielded = 0  # polls in a row that were left to another worker
-        self._ready_of: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._ready_of: dict[tuple[int, ...], tuple[Sequence[int], bool]] = {}
         self._ready_version = -1
         self._queue_s = queue_s
         self._chance = random.Random()
@@ -279,10 +279,10 @@ class Placer:
     def _try(self, ticket: _Ticket) -> Lease | Decision:
         """Give a ticket a slot now, or tell why it has none."""
         route, wish = ticket.route, ticket.wish
-        ready: Sequence[int] = self._ready(route.candidates)
+        ready, some_rest = self._ready(route.candidates)
         if ticket.tried:
             ready = [index for index in ready if index not in ticket.tried]
-        ready = list(self.trusted.of(ready))
+        ready = self.trusted.of(ready, some_rest=some_rest)
         self._want(ticket, None)
         candidates = [self._candidate(ready[0])] if len(ready) == 1 else []
         if candidates and candidates[0].has_room:  # nothing to weigh
@@ -300,23 +300,23 @@ class Placer:
         self.wishes.placed(lease)
         return lease
 
-    def _ready(self, candidates: tuple[int, ...]) -> tuple[int, ...]:
-        """The candidates that are up; looked up again when the board changed."""
+    def _ready(self, candidates: tuple[int, ...]) -> tuple[Sequence[int], bool]:
+        """The candidates that are up, and whether some rest; looked up when the board changed."""
         board = self._board.backends
         if board.version != self._ready_version:
             self._ready_version = board.version
             self._ready_of.clear()
             self._learn()
-        ready = self._ready_of.get(candidates)
-        if ready is None:
+        found = self._ready_of.get(candidates)
+        if found is None:
             if len(self._ready_of) >= _MOST_ROUTES:
                 self._ready_of.clear()
             ready = tuple(index for index in candidates if board.state(index) in _READY)
-            self._ready_of[candidates] = ready
-        return ready
+            found = self._ready_of[candidates] = ready, any(map(board.rests_until, ready))
+        return found
 
     def _decide(
-        self, ready: list[int], ticket: _Ticket, homes: list[int]
+        self, ready: Sequence[int], ticket: _Ticket, homes: list[int]
     ) -> tuple[list[Candidate], Decision]:
         """Ask the rules, for many backends first with the few that are likely."""
         wish = ticket.wish

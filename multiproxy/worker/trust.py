@@ -33,8 +33,13 @@ class Trusted:
         self._worker = worker
         self._suspects: dict[int, int] = {}  # backend -> monotonic ns of its last failure
 
-    def of(self, ready: Sequence[int]) -> Sequence[int]:
-        """Return those of the ready backends that may get a request; none only of none."""
+    def of(self, ready: Sequence[int], *, some_rest: bool = True) -> Sequence[int]:
+        """Return those of the ready backends that may get a request; none only of none.
+
+        ``some_rest`` tells that there may be some to pass over: else nobody is looked at.
+        """
+        if not some_rest and not self._suspects:
+            return ready
         now = time.monotonic_ns()
         chosen = admitted(ready, self, now)
         if self._suspects:

@@ -317,3 +317,13 @@ async def test_courtesy_ends_after_some_polls():
     leases[0].release()
     await task
     assert desk.board.workers[0].waits_since_ns == 0
+
+
+async def test_a_backend_that_is_made_to_rest_is_passed_over_from_the_next_placement_on():
+    desk = Desk(slots=9)
+    for backend in (0, 1):
+        lease = await desk.placer.place(DEMO, ())
+        desk.board.backends.write_trust(backend, 2**63, 0)
+        assert {(await desk.placer.place(DEMO, ())).backend for _ in range(4)} == {1 - backend}
+        desk.board.backends.write_trust(backend, 0, 0)
+        lease.release()
