@@ -2,6 +2,7 @@
 
 import json
 import re
+from abc import abstractmethod
 
 import answers
 from judge import Judge, Outcome, TextJudge
@@ -10,8 +11,8 @@ from plan import Plan
 _WORD = re.compile(r" [^ ]+")
 
 
-class SmallJudge(Judge):
-    """An embedding: the backend's bytes, or, from who writes its own JSON, what they said."""
+class WholeJudge(Judge):
+    """Checks an answer once all of its body is there."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
@@ -25,9 +26,20 @@ class SmallJudge(Judge):
         if not whole:
             self._fail("connection lost")
             return Outcome.RESET
+        self._check()
+        return Outcome.WRONG if self.why else Outcome.OK
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Fail if ``_body`` is not the answer."""
+
+
+class SmallJudge(WholeJudge):
+    """An embedding: the backend's bytes, or, from who writes its own JSON, what they said."""
+
+    def _check(self) -> None:
         if self._body != answers.small_body(self.plan) and not self._says_the_same():
             self._fail(f"not the answer to {self.plan.request}")
-        return Outcome.WRONG if self.why else Outcome.OK
 
     def _says_the_same(self) -> bool:
         return False
@@ -45,21 +57,10 @@ class RewrittenJudge(SmallJudge):
         return isinstance(said, dict) and said.get("data") == expected["data"]
 
 
-class WholeChatJudge(TextJudge):
+class WholeChatJudge(WholeJudge, TextJudge):
     """A chat that is not streamed: all its tokens in one text."""
 
-    def __init__(self, plan: Plan) -> None:
-        super().__init__(plan)
-        self._body = b""
-
-    def feed(self, body: bytes, now_us: int) -> list[int]:
-        self._body += body
-        return []
-
-    def finish(self, whole: bool) -> Outcome:
-        if not whole:
-            self._fail("connection lost")
-            return Outcome.RESET
+    def _check(self) -> None:
         try:
             [choice] = json.loads(self._body)["choices"]
             text = choice["message"]["content"]
@@ -73,4 +74,3 @@ class WholeChatJudge(TextJudge):
             self._fail(f"not a chat's answer: {self._body[:80]!r}")
         if self.seen != self.plan.events or not self._sealed:
             self._fail(f"a whole answer with {self.seen} of {self.plan.events} events")
-        return Outcome.WRONG if self.why else Outcome.OK

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from multiproxy.cli import discover, exit_codes, new_config
 from multiproxy.cli.discover import OURSELVES, PORTS
 from multiproxy.config import Url, load
 from multiproxy.config.units import Malformed, url
+from multiproxy.supervisor.descriptors import is_unused
 
 
 def init(options: argparse.Namespace, ports: Sequence[int] = PORTS) -> int:
@@ -31,7 +31,7 @@ def init(options: argparse.Namespace, ports: Sequence[int] = PORTS) -> int:
         return exit_codes.FAILED
     ours = {server.url.port for server in servers if server.kind == OURSELVES}
     try:
-        _write(path, new_config.text(servers, lambda port: port in ours or is_free(port)))
+        _write(path, new_config.text(servers, lambda port: port in ours or is_unused(port)))
     except OSError as error:
         print(f"error: cannot write {path}: {error.strerror}", file=sys.stderr)
         return exit_codes.FAILED
@@ -64,14 +64,3 @@ def _write(path: Path, text: str) -> None:
     draft = path.with_name(f"{path.name}.new")
     draft.write_text(text)
     draft.replace(path.resolve())
-
-
-def is_free(port: int) -> bool:
-    """Whether this machine's loopback has the port for us."""
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

@@ -61,11 +61,7 @@ def read_prompt(answer: bytes) -> str:
     Raises:
         BackendProtocolError: there is none.
     """
-    try:
-        value = loads(answer)
-    except ValueError:
-        value = None
-    prompt = value.get("prompt") if isinstance(value, dict) else None
+    prompt = _members(answer).get("prompt")
     if not isinstance(prompt, str):
         raise BackendProtocolError("The backend did not say what the prompt is.")
     return prompt
@@ -88,18 +84,14 @@ def read_count(answer: bytes) -> int:
     Raises:
         BackendProtocolError: there is none.
     """
-    try:
-        value = loads(answer)
-    except ValueError:
-        value = None
-    if isinstance(value, dict):
-        for name in ("input_tokens", "count"):
-            number = value.get(name)
-            if isinstance(number, int) and number >= 0:
-                return number
-        tokens = value.get("tokens")
-        if isinstance(tokens, list):
-            return len(tokens)
+    members = _members(answer)
+    for name in ("input_tokens", "count"):
+        number = members.get(name)
+        if isinstance(number, int) and number >= 0:
+            return number
+    tokens = members.get("tokens")
+    if isinstance(tokens, list):
+        return len(tokens)
     raise BackendProtocolError("The backend did not say how many tokens the prompt has.")
 
 
@@ -111,6 +103,14 @@ def messages_count(tokens: int) -> bytes:
 def responses_count(tokens: int) -> bytes:
     """The answer to ``/v1/responses/input_tokens``."""
     return orjson.dumps({"object": "response.input_tokens", "input_tokens": tokens})
+
+
+def _members(answer: bytes) -> dict[str, Any]:
+    try:
+        value = loads(answer)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _measure(body: Mapping[str, Any]) -> tuple[int, int, int]:

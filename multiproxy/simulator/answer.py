@@ -25,9 +25,11 @@ class Form(Protocol):
 
     def beginning(self, generation: Generation) -> bytes:
         """Payload at a slot's start (may be empty)."""
+        return b""
 
     def progress(self, generation: Generation) -> bytes:
         """Payload of a progress event (empty: none wanted)."""
+        return b""
 
     def spoken(self, generation: Generation, token: Token) -> bytes:
         """A whole chunk, framing included: this runs once per token."""

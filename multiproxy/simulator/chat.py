@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from .answer import Form
 from .generation import Generation
 from .native import result
 from .plan import Plan
@@ -17,7 +18,7 @@ def _json(value: object) -> bytes:
     return orjson.dumps(value)
 
 
-class ChatForm:
+class ChatForm(Form):
     """One chat request's answers. The constant parts of a chunk are made once a second.
 
     ``wall`` is the time in ``created``, seconds; ``request_id`` is ``chatcmpl-`` and 32
@@ -63,10 +64,6 @@ class ChatForm:
         if wall != self._wall:
             self._fix(wall)
         return b'data: {"choices":[%b]%b%b}\n\n' % (choices, self._object, members)
-
-    def beginning(self, generation: Generation) -> bytes:
-        """See ``Form``."""
-        return b""
 
     def progress(self, generation: Generation) -> bytes:
         """See ``Form``."""

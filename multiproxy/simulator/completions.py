@@ -4,13 +4,14 @@ from typing import Any
 
 import orjson
 
+from .answer import Form
 from .generation import Generation
 from .native import result, token_id
 from .text import Token
 from .wire import chunk, event
 
 
-class CompletionForm:
+class CompletionForm(Form):
     """``/v1/completions``: no role event, usage always on the last event of a prompt."""
 
     ends_with_done = True
@@ -46,10 +47,6 @@ class CompletionForm:
         self._begun += 1
         return b"data: null\n\n" if self._several and self._begun > 1 else b""
 
-    def progress(self, generation: Generation) -> bytes:
-        """See ``Form``."""
-        return b""
-
     def spoken(self, generation: Generation, token: Token) -> bytes:  # per event
         """See ``Form``."""
         return chunk(event(self._object(generation, token.text, None) | {"id": self.request_id}))
@@ -72,7 +69,7 @@ class CompletionForm:
         return orjson.dumps(answer)
 
 
-class NativeForm:
+class NativeForm(Form):
     """``/completion``: flat events, the last one holds everything, and no [DONE]."""
 
     ends_with_done = False
@@ -80,14 +77,6 @@ class NativeForm:
 
     def __init__(self, model: str) -> None:
         self.model = model
-
-    def beginning(self, generation: Generation) -> bytes:
-        """See ``Form``."""
-        return b""
-
-    def progress(self, generation: Generation) -> bytes:
-        """See ``Form``."""
-        return b""
 
     def spoken(self, generation: Generation, token: Token) -> bytes:  # per event
         """See ``Form``."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from .answer import Form
 from .generation import Generation
 from .prompt import text_of
 from .text import Token
@@ -50,7 +51,7 @@ def chat_body(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class MessagesForm:
+class MessagesForm(Form):
     """One Messages request's answer. ``request_id`` is ``chatcmpl-`` and 32 characters."""
 
     ends_with_done = False
@@ -60,14 +61,6 @@ class MessagesForm:
         self.model = model
         self.request_id = request_id
         self._open: list[str] = []  # kinds of the blocks, in order
-
-    def beginning(self, generation: Generation) -> bytes:
-        """See ``Form``."""
-        return b""
-
-    def progress(self, generation: Generation) -> bytes:
-        """See ``Form``."""
-        return b""
 
     def spoken(self, generation: Generation, token: Token) -> bytes:  # per event
         """See ``Form``."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from .answer import Form
 from .generation import Generation
 from .prompt import text_of
 from .text import Token
@@ -45,7 +46,7 @@ def chat_body(body: dict[str, Any]) -> dict[str, Any]:
     return chat | {"messages": messages}
 
 
-class ResponsesForm:
+class ResponsesForm(Form):
     """One Responses request's answer. ``request_id`` is 32 characters."""
 
     ends_with_done = False
@@ -56,14 +57,6 @@ class ResponsesForm:
         self._response_id = f"resp_{request_id}"
         self._ids = {"content": f"msg_{request_id}", "reasoning_content": f"rs_{request_id}"}
         self._open: list[str] = []  # kinds of the items, in order
-
-    def beginning(self, generation: Generation) -> bytes:
-        """See ``Form``."""
-        return b""
-
-    def progress(self, generation: Generation) -> bytes:
-        """See ``Form``."""
-        return b""
 
     def spoken(self, generation: Generation, token: Token) -> bytes:  # per event
         """See ``Form``."""
