@@ -19,13 +19,26 @@ MIN_RATE_AFTER_S = 10.0
 
 
 class BodyRoom:
-    """Room for the bodies that one worker holds at a time: ``most`` bytes."""
+    """Room for the bodies that one worker holds at a time: ``most`` bytes.
 
-    __slots__ = ("held", "most")
+    While it is ``shut`` no body comes in beside one that is held already.
+    """
+
+    __slots__ = ("held", "most", "shut")
 
     def __init__(self, most: int = 512 << 20) -> None:
         self.most = most
         self.held = 0
+        self.shut = False
+
+    def enter(self) -> None:
+        """Let a body begin.
+
+        Raises:
+            Overloaded: none may.
+        """
+        if self.shut and self.held:
+            raise Overloaded("The server is short of memory; try again soon.", retry_after_s=2)
 
     def take(self, size: int) -> None:
         """Count ``size`` more bytes.
@@ -97,13 +110,15 @@ class RequestBody:
         Raises:
             LengthRequired: a POST without any framing.
             BodyTooLarge: the Content-Length is over ``cap`` bytes.
-            Overloaded: there is no room for it.
+            Overloaded: there is no room for it, or too little memory.
         """
         head = self._head
         if head.content_length is None and not head.chunked and head.method == b"POST":
             raise LengthRequired("A POST needs a Content-Length.")
         if (head.content_length or 0) > cap or self._size > cap:
             raise _too_large(cap)
+        if head.chunked or head.content_length:
+            self._room.enter()
         self.hold(self._size if head.chunked else head.content_length or 0)
 
     def hold(self, size: int) -> None:

@@ -294,11 +294,21 @@ class ClientConnection(asyncio.Protocol):
         """Whether the write buffer is over its mark: ``client_ready`` is still to come."""
         return self._slow_since is not None
 
+    @property
+    def untaken(self) -> int:
+        """Bytes of an answer that wait for the client to take them."""
+        return self.transport.get_write_buffer_size()
+
+    def give_up(self) -> None:
+        """Cut a client off, whatever it still waits for."""
+        self._lost()
+
     def _must_close(self, wanted: bool) -> bool:
         return (
             wanted
             or self._close_after
             or self._service.draining
+            or self._service.crowded
             or self._requests >= MAX_KEEP_ALIVE_REQUESTS
         )
 

@@ -77,6 +77,7 @@ class Service:
     render: Callable[[ProxyError, RequestHead | None], tuple[int, bytes, bytes]]
     connections: set["ClientConnection"]
     draining: bool = False
+    crowded: bool = False  # no connection is kept for a next request
     common_fields: bytes = b"Server: multiproxy\r\n"
     heads: HeadMemory[RequestHead] = field(default_factory=HeadMemory)
     room: BodyRoom = field(default_factory=BodyRoom)

@@ -206,6 +206,14 @@ class Limits:
     bodies: Size = setting(
         512 * MIB, "bytes of all request bodies at once, over all workers", least=1, most=2**50
     )
+    memory: Size | None = setting(
+        None,
+        "bytes of memory of all workers together, from 80 % of which on they shed load; auto = "
+        "three quarters of what the machine or the container has",
+        least=2**20,
+        most=2**50,
+        auto=True,
+    )
     objects: int = setting(
         50_000, "objects and arrays in a request's JSON", least=1, most=100_000_000
     )

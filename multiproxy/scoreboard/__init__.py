@@ -9,7 +9,7 @@ from multiproxy.scoreboard.live import BAR_NS, BARS, LiveTable, Phase, Running
 from multiproxy.scoreboard.load import Load
 from multiproxy.scoreboard.memory import Memory, Trace
 from multiproxy.scoreboard.ring import NO_CHOICE, TRIES, UNKNOWN, Choice, Finished, Ring, Try
-from multiproxy.scoreboard.workers import WorkerRow, WorkerRows, WorkerState
+from multiproxy.scoreboard.workers import Pressure, WorkerRow, WorkerRows, WorkerState
 
 __all__ = [
     "BACKENDS",
@@ -31,6 +31,7 @@ __all__ = [
     "Load",
     "Memory",
     "Phase",
+    "Pressure",
     "Ring",
     "Running",
     "Scoreboard",

@@ -15,6 +15,15 @@ class WorkerState(IntEnum):
     DRAINING = 3
 
 
+class Pressure(IntEnum):
+    """How short of memory a worker is; each step does what the ones before do, too."""
+
+    NONE = 0
+    CLOSING = 1  # idle clients are asked to leave
+    REFUSING = 2  # no new requests while others run
+    CUTTING = 3  # clients that do not take their answers are cut
+
+
 _BALANCE = 0  # byte offset; connections while SERVING, else NO_CONNECTIONS
 
 
@@ -23,7 +32,8 @@ class WorkerRow:
 
     ``accepted`` (connections since begin), ``waiting`` (requests waiting for a slot),
     ``waits_since_ns`` (monotonic, of who waits longest; 0 nobody), ``lag_ns`` (of the loop),
-    ``log_dropped`` (log lines) and ``beat_ns`` (monotonic) are plain numbers.
+    ``log_dropped`` (log lines), ``beat_ns`` (monotonic) and ``memory`` (private bytes) are plain
+    numbers.
     """
 
     _balance = Word(_BALANCE)
@@ -37,6 +47,8 @@ class WorkerRow:
     lag_ns = Stamp(40)
     log_dropped = Stamp(48)
     waits_since_ns = Stamp(56)
+    memory = Stamp(64)
+    _pressure = Word(72)
 
     def __init__(self, memory: "memoryview[int]", index: int) -> None:
         start = layout.WORKER.at(index)
@@ -71,6 +83,14 @@ class WorkerRow:
         self._state = state
         serving = state is WorkerState.SERVING
         self._balance = self._connections if serving else layout.NO_CONNECTIONS
+
+    @property
+    def pressure(self) -> Pressure:
+        return Pressure(self._pressure)
+
+    @pressure.setter
+    def pressure(self, pressure: Pressure) -> None:
+        self._pressure = pressure
 
     @property
     def connections(self) -> int:

@@ -10,6 +10,7 @@ from multiproxy.scoreboard import WORKERS, Scoreboard, WorkerRow, WorkerState
 from multiproxy.supervisor.dashboard.views import HealthView
 from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.log import Log
+from multiproxy.supervisor.pressure_watch import problem
 from multiproxy.supervisor.rollout import Rollout
 from multiproxy.supervisor.stats import Stats
 from multiproxy.supervisor.watch import Watch
@@ -83,6 +84,8 @@ class Vitals:
             stuck_s = (now_ns - row.beat_ns) / 1e9
             if row.beat_ns and stuck_s > STUCK_S:
                 yield f"worker {row.index} has not answered for {stuck_s:.0f} s"
+            if short := problem(row):
+                yield short
         if self._watch is not None and self._watch.panic:
             yield self._watch.panic
         if self._stats.lost:

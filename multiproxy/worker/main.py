@@ -25,7 +25,7 @@ from multiproxy.dialects.schema import RefusedTools
 from multiproxy.dialects.translator import Translator
 from multiproxy.errors import ProxyError
 from multiproxy.scoreboard import BackendState, Finished, Scoreboard, WorkerState
-from multiproxy.worker import cors, tasks
+from multiproxy.worker import cors, own_memory, tasks
 from multiproxy.worker.access_log import AccessLog
 from multiproxy.worker.account import Account
 from multiproxy.worker.backends import Backends, parse_urls
@@ -39,6 +39,7 @@ from multiproxy.worker.limit_store import LimitStore
 from multiproxy.worker.local import JSON
 from multiproxy.worker.mirror import Mirror
 from multiproxy.worker.placer import Placer
+from multiproxy.worker.pressure import Ladder
 from multiproxy.worker.retries import Retries
 from multiproxy.worker.stored import Stored
 from multiproxy.worker.tracing import Tracing
@@ -134,6 +135,10 @@ class Worker:
             most=max(1, config.limits.connections // workers),
         )
 
+        memory = config.limits.memory or own_memory.available()
+        share = memory // workers if memory is not None else None
+        self._ladder = Ladder(self._service, self.row, share, own_memory.held)
+
     def new_id(self) -> str:
         """Return 12 hexadecimal digits that no other request here has."""
         return f"{self._chance.getrandbits(48):012x}"
@@ -225,6 +230,7 @@ class Worker:
         self.vocabularies.look()
         self.mirror.tick(now, started)
         self.placer.tell_line()
+        self._ladder.look()
         if count % TICKS_PER_SWEEP == 0:
             for connection in list(self._service.connections):
                 connection.sweep(now)

@@ -173,3 +173,28 @@ async def test_a_chunked_body_takes_room_as_it_comes():
         await task
     body.release()
     assert room.held == 0
+
+
+async def test_a_shut_room_lets_no_body_in_beside_one_that_is_there():
+    room = BodyRoom()
+    room.shut = True
+    first, second, third = (body_of(5, room=room) for _ in range(3))
+    first.check_announced(10)  # nobody is there: refusing it would save nothing
+    with pytest.raises(Overloaded, match="short of memory"):
+        second.check_announced(10)
+    body_of(None, method=b"GET", room=room).check_announced(10)
+    first.release()
+    third.check_announced(10)
+
+
+async def test_a_chunked_body_may_end_in_a_room_that_was_shut_behind_it():
+    room = BodyRoom()
+    body = body_of(chunked=True, room=room)
+    body.check_announced(10)
+    task = await reading(body)
+    body.feed(b"2\r\nab\r\n", 0)
+    room.shut = True
+    body.feed(b"2\r\ncd\r\n0\r\n\r\n", 0)
+    assert await task == b"abcd"
+    with pytest.raises(Overloaded):
+        body_of(chunked=True, room=room).check_announced(10)

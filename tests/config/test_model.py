@@ -49,7 +49,7 @@ def test_the_defaults_are_those_of_the_documentation():
     assert Timeouts() == Timeouts(2, 0, 300, 60, 600, 10, 30, 300, 75, 60, 21600, 10)
     assert Retry() == Retry(3)
     assert Limits() == Limits(
-        33554432, 536870912, 50_000, 16384, 8192, 8192, 100, 10000, 256, 4194304, 67108864, 8
+        33554432, 536870912, None, 50_000, 16384, 8192, 8192, 100, 10000, 256, 4194304, 67108864, 8
     )  # fmt: skip
 
 

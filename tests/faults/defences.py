@@ -15,6 +15,7 @@ from multiproxy.worker import (
     attempt,
     exchange,
     placer,
+    pressure,
     relay,
     retries,
     serving,
@@ -170,6 +171,16 @@ DEFENCES: dict[str, Defence] = {
     "an answer has a largest size": Defence(
         relay.Relay, "_collect", lambda self, payload: self._parts.append(payload),
         f"{EXCHANGE}::test_an_answer_of_the_limit_passes_and_a_larger_one_does_not"),
+    "a worker that is short of memory sheds load": Defence(
+        pressure.Ladder, "look", nothing,
+        "worker/test_pressure.py::test_an_idle_client_is_asked_to_leave_within_a_second"),
+    "a worker that is short of memory takes no more bodies": Defence(
+        request_body.BodyRoom, "enter", nothing,
+        "_http/test_request_body.py::test_a_shut_room_lets_no_body_in_beside_one_that_is_there"),
+    "clients that take nothing are cut when memory is short": Defence(
+        pressure.Ladder, "_cut", nothing,
+        "worker/test_pressure.py::"
+        "test_those_with_most_untaken_bytes_are_cut_first_and_not_all_at_once"),
     "interim answers have an end": Defence(
         client, "MAX_INTERIM", 10**9,
         f"{CLIENT}::test_sixteen_interim_answers_pass_and_one_more_does_not"),

@@ -1,4 +1,4 @@
-from multiproxy.scoreboard import WorkerState
+from multiproxy.scoreboard import Pressure, WorkerState
 
 
 def serve(board, index, connections):
@@ -28,9 +28,12 @@ def test_a_row_keeps_its_numbers_and_forgets_them_when_the_next_process_begins(b
     assert (row.pid, row.generation, row.state) == (1003, 1, WorkerState.SERVING)
     assert (row.accepted, row.lag_ns, row.log_dropped, row.waiting) == (11, 1 << 40, 4, 6)
     assert (row.beat_ns, row.connections) == (1 << 50, 9)
+    row.memory, row.pressure = 1 << 33, Pressure.REFUSING
+    assert (row.memory, row.pressure) == (1 << 33, Pressure.REFUSING)
     row.begin(pid=77, generation=2)
     assert (row.pid, row.generation, row.state) == (77, 2, WorkerState.STARTING)
     assert (row.accepted, row.connections, row.beat_ns) == (0, 0, 0)
+    assert (row.memory, row.pressure) == (0, Pressure.NONE)
 
 
 def test_rows_do_not_touch_their_neighbours(board):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from multiproxy.config import Backend, Config, Dashboard, Url
-from multiproxy.scoreboard import Scoreboard, WorkerState
+from multiproxy.scoreboard import Pressure, Scoreboard, WorkerState
 from multiproxy.supervisor.health import STUCK_S, Vitals
 
 
@@ -84,6 +84,14 @@ def test_a_worker_whose_loop_stands_still_is_a_problem(house):
     serve(house, 0)
     serve(house, 1, silent_s=STUCK_S + 20.2)
     assert house.view().problems == ("worker 1 has not answered for 30 s",)
+
+
+def test_a_worker_that_is_short_of_memory_is_a_problem(house):
+    row = serve(house, 0)
+    row.memory, row.pressure = 200 << 20, Pressure.CLOSING
+    assert house.view().problems == (
+        "worker 0 is short of memory (holds 200 MiB): it keeps no idle connections",
+    )
 
 
 @pytest.mark.parametrize("state", [WorkerState.STARTING, WorkerState.DRAINING, WorkerState.FREE])
