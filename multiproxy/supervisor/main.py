@@ -34,6 +34,7 @@ from multiproxy.supervisor.log import Level, Log, is_terminal
 from multiproxy.supervisor.managed import ManagedServers
 from multiproxy.supervisor.metrics import Metrics
 from multiproxy.supervisor.operator import Operator
+from multiproxy.supervisor.pressure_watch import PressureWatch
 from multiproxy.supervisor.private_folder import PrivateFolder
 from multiproxy.supervisor.provider import Provider
 from multiproxy.supervisor.reloads import Reloads
@@ -105,6 +106,7 @@ class Supervisor:
         self._simulated = SimulatedServers(self._children, log, self._lifeline.fd, simulate)
         self._rows = BackendRows()
         self._watch = Watch(self._board, log)
+        self._pressures = PressureWatch(self._board, log)
         self._managed = ManagedServers(self._board, self._children, self._watch, log)
         self._folder = PrivateFolder()
         key_rows = KeyRows(self._board.keys)
@@ -214,6 +216,7 @@ class Supervisor:
                 self._collect_at = now + COLLECT_S
                 self._remember(self._stats.collect())
             self._draw(now)
+                self._pressures.tick()
         except Exception:
             # A bug in here must not take the workers' parent away; it shows in the log.
             if time.monotonic() >= self._complain_at:
