@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Coroutine
 from typing import Any
 
@@ -41,6 +40,7 @@ from multiproxy.worker.mirror import Mirror
 from multiproxy.worker.placer import Placer
 from multiproxy.worker.pressure import Ladder
 from multiproxy.worker.retries import Retries
+from multiproxy.worker.rounds import Round
 from multiproxy.worker.stored import Stored
 from multiproxy.worker.tracing import Tracing
 from multiproxy.worker.vocabularies import Vocabularies
@@ -73,6 +73,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self._exchanges: set[Exchange] = set()
+        self._exchange_round = Round(self._exchanges, Exchange.tick, TICK_S)
         self._chance = random.Random()  # seeded by the system: workers do not repeat each other
         self._certificate = Certificate(config.tls) if config.tls is not None else None
         self._drain_deadline = 0.0
@@ -126,6 +127,11 @@ class Worker:
             render=self._refuse,
             connections=set(),
             room=BodyRoom(max(config.limits.body, config.limits.bodies // workers)),
+        )
+        self._connection_round = Round(
+            self._service.connections,
+            lambda connection, now, _: connection.sweep(now),
+            TICK_S * TICKS_PER_SWEEP,
         )
         self._doorway = Doorway(
             self._service,
@@ -222,18 +228,13 @@ class Worker:
         self.refresh()
         self._carry_out_orders()
         self.retries.tick(started)
-        for exchange in list(self._exchanges):
-            try:
-                exchange.tick(now, started)
-            except Exception as error:  # a bug in one must not stop the clock of all
-                traceback.print_exception(error, file=sys.stderr)
+        self._exchange_round.begin()
         self.vocabularies.look()
         self.mirror.tick(now, started)
         self.placer.tell_line()
         self._ladder.look()
         if count % TICKS_PER_SWEEP == 0:
-            for connection in list(self._service.connections):
-                connection.sweep(now)
+            self._connection_round.begin()
             self.backends.sweep(now)
             if self._certificate is not None:
                 self._certificate.refresh()
