@@ -18,7 +18,7 @@ from multiproxy.config.model import (
 )
 from multiproxy.config.problems import ConfigError, Problem, as_json, render
 from multiproxy.config.snapshot import SnapshotError, decode, encode
-from multiproxy.config.translation import Translation
+from multiproxy.config.translation import Effort, Translation
 from multiproxy.config.values import Address, Duration, Size, Url
 from multiproxy.config.wildcard import matching
 
@@ -31,6 +31,7 @@ __all__ = [
     "ConfigError",
     "Dashboard",
     "Duration",
+    "Effort",
     "History",
     "Key",
     "Limits",

@@ -1,5 +1,6 @@
 """The reference page docs/configuration.md, from the classes that the binder reads."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
@@ -145,6 +146,8 @@ def _default(setting: Setting) -> str:
 def _yaml(value: Plain) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, str) and "\n" in value:
+        return json.dumps(value)  # which is YAML as well, and one line of the table
     return f'"{value}"' if isinstance(value, str) and value.startswith("*") else str(value)
 
 

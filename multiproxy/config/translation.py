@@ -1,9 +1,34 @@
 """How requests are translated for backends: choices where no default suits every model."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
-from multiproxy.config.setting import setting
+from multiproxy.config.setting import Grammar, setting
+
+_LEVEL = Grammar(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"),
+    "1 to 64 letters, digits and . _ -, starting with a letter or digit",
+)
+_AROUND_TEXT = Grammar(
+    re.compile(r"[\s\S]{0,1000}\{text\}[\s\S]{0,1000}"),
+    "a text with {text} in it, and at most 1000 characters before and behind that",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What a backend is told for a reasoning effort that the client asks for.
+
+    Templates know other levels than clients do: most have ``low``, ``medium`` and ``high``.
+    """
+
+    minimal: str = setting("low", "OpenAI's least, but for none", grammar=_LEVEL)
+    low: str = setting("low", "little", grammar=_LEVEL)
+    medium: str = setting("medium", "what clients mostly take for the usual", grammar=_LEVEL)
+    high: str = setting("high", "much", grammar=_LEVEL)
+    xhigh: str = setting("high", "more than high", grammar=_LEVEL)
+    max: str = setting("high", "Anthropic's most", grammar=_LEVEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +51,19 @@ class Translation:
     effort_from_budget: bool = setting(
         False, "make a reasoning effort of a Messages client's budget_tokens"
     )
+    effort: Effort = setting(
+        Effort(),
+        "what a backend is told for each level of effort; other words reach it as they are",
+    )
     mid_system: Literal["fold", "keep", "hoist"] = setting(
         "fold",
         "system messages in the middle: fold = marked text of the message before; keep = as they "
         "are, for templates that allow it; hoist = joined to the first",
+    )
+    reminder: str = setting(
+        "<system-reminder>\n{text}\n</system-reminder>",
+        "what marks such a message where it is folded; {text} stands for what it says",
+        grammar=_AROUND_TEXT,
     )
     defer_loading: Literal["honour", "ignore"] = setting(
         "honour", "tools marked so: honour = left out until they are needed; ignore = always sent"

@@ -122,8 +122,7 @@ def _place_system(
     elif policy.mid_system == "keep":
         turns.append([{"role": "system", "content": text}])
     else:
-        before, after = policy.reminder
-        reminder = {"role": "user", "content": f"{before}{text}{after}"}
+        reminder = {"role": "user", "content": policy.reminder.replace("{text}", text)}
         # Behind a result it joins the result: templates that keep the reasoning only since
         # the last user turn would forget it if a user message came here.
         if turns and turns[-1][0]["role"] in ("user", "tool"):

@@ -27,10 +27,11 @@ class Policy:
     ``engine`` is ``llama.cpp`` (extra fields are understood, images may stay inside tool
     results, ``tool_choice`` must be a string) or ``strict`` (anything else: OpenAI's own
     rules, no extra fields). ``vision`` is False when the engine said that its model takes no
-    images, None when unknown. ``late_media`` decides about images without vision and about
-    documents nobody can read: ``error`` only in the last user turn, because one screenshot
-    in the history must not end a session, or always a ``placeholder``. ``native`` backends are
-    asked in the client's own dialect.
+    images, None when unknown. ``reminder`` marks a system message that is folded, which it has
+    in place of ``{text}``. ``unsupported_media`` and ``documents`` decide about images without
+    vision and about documents nobody can read: an error only in the last user turn, because one
+    screenshot in the history must not end a session, or always a ``placeholder``. ``native``
+    backends are asked in the client's own dialect.
     """
 
     engine: Literal["llama.cpp", "strict"] = "llama.cpp"
@@ -40,7 +41,7 @@ class Policy:
     unsupported_media: Literal["error", "placeholder"] = "error"
     documents: Literal["reject", "placeholder"] = "reject"
     mid_system: Literal["fold", "keep", "hoist"] = "fold"
-    reminder: tuple[str, str] = ("<system-reminder>\n", "\n</system-reminder>")
+    reminder: str = "<system-reminder>\n{text}\n</system-reminder>"
     defer_loading: Literal["honour", "ignore"] = "honour"
     thinking_default: Literal["template", "off", "on"] = "template"
     show_unrequested_thinking: bool = False

@@ -28,6 +28,11 @@ def test_a_row_tells_values_default_and_meaning():
     assert row(page, "`log`", "format").startswith("| `format` | `auto`, `text`, `json` | `auto` |")
 
 
+def test_a_default_of_several_lines_is_one_line_of_the_table():
+    default = r'| `"<system-reminder>\n{text}\n</system-reminder>"` |'
+    assert default in row(reference(), "`translation`", "reminder")
+
+
 def test_required_and_derived_settings_say_so():
     page = reference()
     assert "| **required** |" in row(page, "`keys[]`", "key")

@@ -50,11 +50,11 @@ def test_leading_system_messages_are_one_and_empty_ones_none() -> None:
     ids=["behind user text", "behind an answer", "behind a result"],
 )  # fmt: skip
 def test_a_system_message_in_the_middle_is_folded(before: Any, expected: Any) -> None:
-    assert arranged(*before, system("S"), reminder=("[", "]")) == expected
+    assert arranged(*before, system("S"), reminder="[{text}]") == expected
 
 
 def test_a_folded_message_before_user_text_begins_it() -> None:
-    out = arranged(user("a"), assistant("b"), system("S"), user("c"), reminder=("[", "]"))
+    out = arranged(user("a"), assistant("b"), system("S"), user("c"), reminder="[{text}]")
     assert out[-1] == user("[S]\n\nc")
 
 
@@ -66,7 +66,7 @@ def test_other_modes_keep_or_hoist_system_messages() -> None:
 
 def test_a_folded_message_is_a_part_where_content_is_parts() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:,"}}
-    (message,) = arranged(user([image]), system("S"), reminder=("[", "]"))
+    (message,) = arranged(user([image]), system("S"), reminder="[{text}]")
     assert message["content"] == [image, {"type": "text", "text": "[S]"}]
 
 
@@ -89,7 +89,7 @@ def test_assistant_messages_are_put_together_without_separators() -> None:
 
 def test_results_follow_their_calls_in_the_given_order() -> None:
     messages = (user("u"), assistant("", "a", "b"), user("x"), tool("b"), system("S"), tool("a"))
-    out = arranged(*messages, reminder=("[", "]"))
+    out = arranged(*messages, reminder="[{text}]")
     assert out == [user("u"), assistant("", "a", "b"), tool("b"), tool("a"), user("x\n\n[S]")]
 
 

@@ -318,6 +318,9 @@ def test_no_edit_clears_nothing(management: Any) -> None:
 def test_effort_is_mapped_and_the_clients_template_members_win() -> None:
     assert chat(output_config={"effort": "max"})["reasoning_effort"] == "high"
     assert chat(output_config={"effort": "low"})["reasoning_effort"] == "low"
+    templates = Policy(effort={"max": "extreme"})
+    assert chat(templates, output_config={"effort": "max"})["reasoning_effort"] == "extreme"
+    assert chat(templates, output_config={"effort": "own"})["reasoning_effort"] == "own"
     given = {"enable_thinking": False, "x": 1}
     body = chat(thinking={"type": "adaptive"}, chat_template_kwargs=given)
     assert body["chat_template_kwargs"] == given

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, replace
 from worker.workplace import reports, row
 
 from multiproxy._http.pool import OPEN_SPACING_S
-from multiproxy.config import Backend, Config, Translation, Url
+from multiproxy.config import Backend, Config, Effort, Translation, Url
 from multiproxy.dialects.policy import Policy
 from multiproxy.scoreboard import BackendState, Scoreboard
 from multiproxy.worker import backends as backends_module
@@ -55,6 +55,14 @@ def test_the_operators_wishes_and_a_backends_report_make_its_policy(board):
     given = {"thinking_default": "off", "image_urls": "reject", "effort_from_budget": True}
     assert found.policy(4) == Policy(engine="strict", vision=False, **given)
     assert found.policy(7) == Policy(**given)
+
+
+def test_levels_of_effort_and_the_mark_of_a_reminder_are_the_operators(board):
+    wishes = Translation(effort=Effort(xhigh="max", minimal="none"), reminder="[{text}]")
+    found = Backends(replace(CONFIG, translation=wishes), board, 0, {"a": 4, "sim": 7}, URLS)
+    policy = found.policy(4)
+    assert [policy.effort[level] for level in ("minimal", "low", "xhigh")] == ["none", "low", "max"]
+    assert policy.reminder == "[{text}]"
 
 
 def test_every_wish_of_the_operator_is_a_part_of_the_policy():
