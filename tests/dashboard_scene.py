@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass, field, fields, replace
 
+from multiproxy.supervisor.dashboard.contract import Wanted
 from multiproxy.supervisor.dashboard.views import (
     AttemptView,
     BackendState,
@@ -10,12 +11,12 @@ from multiproxy.supervisor.dashboard.views import (
     EventView,
     FinishedView,
     HealthView,
+    ModelView,
     Outcome,
     Phase,
     PulseView,
     RunningView,
     UsageView,
-    Wanted,
     WindowView,
 )
 from multiproxy.supervisor.rollups.recorder import Recorder
@@ -30,6 +31,7 @@ class Scene:
 
     now: float = NOW
     backend_list: list[BackendView] = field(default_factory=list)
+    model_list: list[ModelView] = field(default_factory=list)  # empty: what backends report
     running_list: list[RunningView] = field(default_factory=list)
     finished_list: list[FinishedView] = field(default_factory=list)
     stored_list: list[FinishedView] = field(default_factory=list)  # the history, newest first
@@ -53,6 +55,15 @@ class Scene:
 
     def backends(self) -> list[BackendView]:
         return list(self.backend_list)
+
+    def models(self) -> list[ModelView]:
+        if self.model_list:
+            return list(self.model_list)
+        names = dict.fromkeys(name for each in self.backend_list for name in each.models)
+        return [
+            ModelView(name, tuple(b.id for b in self.backend_list if name in b.models))
+            for name in names
+        ]
 
     def running(self) -> list[RunningView]:
         self.asked += 1

@@ -170,6 +170,7 @@ class Supervisor:
             self._history,
             self._metrics,
             self._managed,
+            lambda: self._rollout.current.config if self._rollout.current else None,
         )
         # now and then
         self._collect_at = 0.0
@@ -215,8 +216,8 @@ class Supervisor:
             if now >= self._collect_at:
                 self._collect_at = now + COLLECT_S
                 self._remember(self._stats.collect())
-            self._draw(now)
                 self._pressures.tick()
+            self._draw(now)
         except Exception:
             # A bug in here must not take the workers' parent away; it shows in the log.
             if time.monotonic() >= self._complain_at:

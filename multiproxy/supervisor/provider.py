@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from multiproxy import __version__
+from multiproxy.config import Config
 from multiproxy.config import Metrics as MetricsSettings
 from multiproxy.scoreboard import (
     WORKERS,
@@ -13,13 +14,14 @@ from multiproxy.scoreboard import (
 )
 from multiproxy.supervisor.backend_rows import BackendRows, Row
 from multiproxy.supervisor.dashboard import views
+from multiproxy.supervisor.dashboard.contract import Wanted
 from multiproxy.supervisor.exchange_views import running_view
-from multiproxy.supervisor.facts import Json
 from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.log import Level, Log
 from multiproxy.supervisor.managed import ManagedServers
 from multiproxy.supervisor.metrics import Metrics
 from multiproxy.supervisor.metrics_now import Now
+from multiproxy.supervisor.model_views import model_views, report
 from multiproxy.supervisor.stats import Stats
 from multiproxy.supervisor.watch import Watch
 
@@ -52,8 +54,11 @@ class Provider:
         history: History | None = None,
         metrics: Metrics | None = None,
         managed: ManagedServers | None = None,
+        config: Callable[[], Config | None] = lambda: None,
     ) -> None:
+        """``config`` gives the settings in use, None before there are any."""
         self.health = health
+        self._config = config
         self._board = board
         self._rows = rows
         self._watch = watch
@@ -68,6 +73,13 @@ class Provider:
     def backends(self) -> list[views.BackendView]:
         current = [self._backend(row, is_current=True) for row in self._rows.current()]
         return current + [self._backend(row, is_current=False) for row in self._rows.retired()]
+
+    def models(self) -> list[views.ModelView]:
+        config, rows = self._config(), self._rows.current()
+        if config is None:
+            return []
+        facts = {row.index: probe.facts for row in rows if (probe := self._watch.get(row.index))}
+        return model_views(config, rows, facts)
 
     def running(self) -> list[views.RunningView]:
         now_ns = time.monotonic_ns()
@@ -85,7 +97,7 @@ class Provider:
             found.append(ended)
         return found
 
-    async def stored(self, wanted: views.Wanted, limit: int) -> list[views.FinishedView]:
+    async def stored(self, wanted: Wanted, limit: int) -> list[views.FinishedView]:
         return await self._history.page(wanted, limit) if self._history else []
 
     async def stored_one(self, request_id: str) -> views.FinishedView | None:
@@ -151,10 +163,12 @@ class Provider:
             address=f"{probe.url.host}:{probe.url.port}",
             state=state if is_current else views.BackendState.DRAINING,
             since=epoch + since_ns / 1e9,
-            models=_names(row, probe.facts),
+            models=said.names if (said := report(row, probe.facts)) else (),
             slots_busy=self._board.load.in_flight(row.index),
             slots_total=numbers.slots or None,
             context_size=numbers.n_ctx or None,
+            weight=row.backend.weight,
+            tags=row.backend.tags,
             last_check_at=epoch + numbers.checked_ns / 1e9 if checked else None,
             last_check_s=numbers.check_us / 1e6 if checked else None,
             checks_failed=probe.failed,
@@ -182,9 +196,3 @@ class Provider:
             exclusive=row.backend.exclusive or "",
             lines=tuple(views.LineView(line.at, line.text) for line in server.output.lines),
         )
-
-
-def _names(row: Row, facts: Json) -> tuple[str, ...]:
-    """What its models are called; one with a command goes by its id as well."""
-    names = [row.id] if row.backend.command else []
-    return tuple(dict.fromkeys([*names, *(model["id"] for model in facts["models"])]))

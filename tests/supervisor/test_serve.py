@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from asking import CHAT, begun_stream
 
 import multiproxy
 
@@ -26,7 +27,6 @@ backends:
   - simulate: {tokens_per_second: 100}
 """
 PIPE_SIZE = 4_096
-CHAT = {"model": "demo", "messages": [{"role": "user", "content": "hello"}]}
 
 
 class Served:
@@ -52,16 +52,6 @@ class Served:
         while self.request("GET", "/readyz")[0] != 200:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-
-    def stream(self, tokens):
-        """A stream that has begun: its connection and its answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        body = CHAT | {"stream": True, "max_tokens": tokens, "ignore_eos": True}
-        connection.request("POST", "/v1/chat/completions", json.dumps(body))
-        answer = connection.getresponse()
-        assert answer.status == 200
-        assert answer.readline().startswith(b"data: ")
-        return connection, answer
 
     def children(self, command):
         found = {}
@@ -112,7 +102,7 @@ def test_a_chat_goes_through_and_shows_on_the_dashboard(serve):
 
 def test_sigterm_lets_a_running_stream_finish_and_exits_with_0(serve):
     served = serve()
-    connection, answer = served.stream(tokens=150)
+    connection, answer = begun_stream(served.port, tokens=150)
     served.process.send_signal(signal.SIGTERM)
     rest = answer.read()
     assert rest.endswith(b"data: [DONE]\n\n")
@@ -123,7 +113,7 @@ def test_sigterm_lets_a_running_stream_finish_and_exits_with_0(serve):
 
 def test_a_second_signal_ends_a_running_stream_without_done(serve):
     served = serve()
-    connection, answer = served.stream(tokens=6_000)
+    connection, answer = begun_stream(served.port, tokens=6_000)
     served.process.send_signal(signal.SIGINT)
     served.until_log("Draining")
     served.process.send_signal(signal.SIGINT)
@@ -136,7 +126,7 @@ def test_a_second_signal_ends_a_running_stream_without_done(serve):
 def test_only_the_streams_of_a_killed_worker_end(serve):
     served = serve()
     served.until_log("2 workers serving")
-    streams = [served.stream(tokens=150) for _ in range(12)]
+    streams = [begun_stream(served.port, tokens=150) for _ in range(12)]
     victim = min(served.children("worker"))
     os.kill(victim, signal.SIGKILL)
     whole = 0
@@ -151,7 +141,7 @@ def test_only_the_streams_of_a_killed_worker_end(serve):
 
 def test_a_reload_serves_new_backends_and_cuts_no_stream(serve):
     served = serve()
-    connection, answer = served.stream(tokens=150)
+    connection, answer = begun_stream(served.port, tokens=150)
     served.config.write_text(CONFIG + "  - {id: second, simulate: {model: other}}\n")
     served.process.send_signal(signal.SIGHUP)
     served.until_log("configuration loaded: 2 backends")

@@ -77,19 +77,11 @@ def backends(snapshot: Snapshot, look: Look) -> Data:
 def model_list(snapshot: Snapshot, look: Look) -> Data:
     asked = models.asked(snapshot, look)["rows"]
     view = snapshot.window(windows.chosen(look).name)
-    names: dict[str, list[str]] = {}
-    for backend in snapshot.backends:
-        for model in backend.models:
-            names.setdefault(model, []).append(backend.id)
     return {
         "window": view.window.name,
         "models": [
-            {
-                "name": name,
-                "backends": where,
-                "summary": _summary(view.by_model.get(name, SummaryView())),
-            }
-            for name, where in names.items()
+            plain(each) | {"summary": _summary(view.by_model.get(each.name, SummaryView()))}
+            for each in snapshot.models
         ],
         "parts": [
             {"split": row.split or None, "model": row.model, "is_mirror": not row.split}

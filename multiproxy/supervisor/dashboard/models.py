@@ -7,7 +7,13 @@ from multiproxy.supervisor.dashboard import windows
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.overview import SERVING
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
-from multiproxy.supervisor.dashboard.views import BackendView, Outcome, SummaryView
+from multiproxy.supervisor.dashboard.views import (
+    BackendView,
+    ModelView,
+    Outcome,
+    SummaryView,
+    WindowView,
+)
 from multiproxy.supervisor.rollups.level import MIRRORED
 
 Data = dict[str, object]
@@ -17,11 +23,16 @@ MOST_ASKED = 20
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    name: str
+    view: ModelView
     backends: list[BackendView]  # in the order of the configuration
     contexts: list[int]  # the different sizes, smallest first
     summary: SummaryView
     warning: str
+    notes: list[str]  # where else its requests go
+
+    @property
+    def name(self) -> str:
+        return self.view.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +53,10 @@ class AskedRow:
 
 
 def head(snapshot: Snapshot) -> Data:
-    names = _by_model(snapshot)
+    found = snapshot.models
     return {
-        "models": len(names),
-        "served": sum(any(b.state in SERVING for b in where) for where in names.values()),
+        "models": len(found),
+        "served": sum(any(b.state in SERVING for b in where(snapshot, each)) for each in found),
     }
 
 
@@ -53,18 +64,27 @@ def rows(snapshot: Snapshot, look: Look) -> Data:
     view = snapshot.window(windows.chosen(look).name)
     return {
         "window": view.window,
-        "rows": [
-            ModelRow(
-                name,
-                where,
-                sorted({b.context_size for b in where if b.context_size}),
-                view.by_model.get(name, SummaryView()),
-                _warning(where),
-            )
-            for name, where in _by_model(snapshot).items()
-        ],
+        "rows": [row(snapshot, each, view) for each in snapshot.models],
         "parts": parts(snapshot, look),
     }
+
+
+def row(snapshot: Snapshot, view: ModelView, sums: WindowView) -> ModelRow:
+    backends = where(snapshot, view)
+    return ModelRow(
+        view,
+        backends,
+        sorted({b.context_size for b in backends if b.context_size}),
+        _summary(view, sums),
+        _warning(backends),
+        _notes(view),
+    )
+
+
+def where(snapshot: Snapshot, view: ModelView) -> list[BackendView]:
+    """Its backends; one that leaves under the same name is not meant."""
+    known = {backend.id: backend for backend in reversed(snapshot.backends)}
+    return [known[id] for id in view.backends if id in known]
 
 
 def parts(snapshot: Snapshot, look: Look) -> list[PartRow]:
@@ -93,21 +113,46 @@ def asked(snapshot: Snapshot, look: Look) -> Data:
         for x in snapshot.since(window.span_s)
         if x.requested_model and (x.requested_model != x.model or x.status == 404)
     )
-    rows = [AskedRow(*names, n) for names, n in counts.most_common(MOST_ASKED)]
-    return {"rows": rows, "window": window}
+    found = [AskedRow(*names, n) for names, n in counts.most_common(MOST_ASKED)]
+    return {"rows": found, "window": window}
 
 
-def _by_model(snapshot: Snapshot) -> dict[str, list[BackendView]]:
-    found: dict[str, list[BackendView]] = {}
-    for backend in snapshot.backends:
-        for model in backend.models:
-            found.setdefault(model, []).append(backend)
-    return found
+def _summary(view: ModelView, sums: WindowView) -> SummaryView:
+    """A split's requests are its parts'; their times do not add up."""
+    if not view.parts:
+        return sums.by_model.get(view.name, SummaryView())
+    found = sums.by_part.get(view.name, {}).values()
+    return SummaryView(
+        requests=sum(each.requests for each in found),
+        failures=sum(each.failures for each in found),
+        prompt_tokens=sum(each.prompt_tokens for each in found),
+        cached_tokens=sum(each.cached_tokens for each in found),
+        output_tokens=sum(each.output_tokens for each in found),
+    )
 
 
-def _warning(where: list[BackendView]) -> str:
-    if not any(backend.state in SERVING for backend in where):
+def _notes(view: ModelView) -> list[str]:
+    whole = sum(weight for _, weight in view.parts) or 1
+    notes = []
+    if view.is_default:
+        notes.append("the default")
+    if view.parts:
+        shares = (f"{model} {100 * weight / whole:.0f} %" for model, weight in view.parts)
+        notes.append(f"split: {', '.join(shares)}")
+    if view.fallback:
+        notes.append(f"falls back to {', then '.join(view.fallback)}")
+    if view.mirror:
+        notes.append(f"mirrored to {view.mirror}")
+    if view.send_as:
+        notes.append(f"sent as {view.send_as}")
+    return notes
+
+
+def _warning(backends: list[BackendView]) -> str:
+    if not backends:
+        return "No backend has it"
+    if not any(backend.state in SERVING for backend in backends):
         return "No backend of it is serving"
-    if len({backend.context_size for backend in where if backend.context_size}) > 1:
+    if len({backend.context_size for backend in backends if backend.context_size}) > 1:
         return "Its backends have different context sizes"
     return ""

@@ -21,10 +21,11 @@ from multiproxy.supervisor.dashboard import (
     usage,
     windows,
 )
+from multiproxy.supervisor.dashboard.contract import Provider
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.shelf import Shelf
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
-from multiproxy.supervisor.dashboard.views import FinishedView, Provider
+from multiproxy.supervisor.dashboard.views import FinishedView
 
 
 @dataclass(frozen=True, slots=True)

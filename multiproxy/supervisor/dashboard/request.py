@@ -1,11 +1,12 @@
 """The page of one request: its numbers, where its time went, and who asked."""
 
 from multiproxy.supervisor.dashboard import activity, reasons, timeline
+from multiproxy.supervisor.dashboard.contract import Provider
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.requests import KEPT
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
 from multiproxy.supervisor.dashboard.timeline import MIN_PART_S, Bar
-from multiproxy.supervisor.dashboard.views import FinishedView, Provider, RunningView
+from multiproxy.supervisor.dashboard.views import FinishedView, RunningView
 
 Data = dict[str, object]
 

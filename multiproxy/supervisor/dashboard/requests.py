@@ -7,9 +7,10 @@ from itertools import islice
 from urllib.parse import urlencode
 
 from multiproxy.supervisor.dashboard import activity
+from multiproxy.supervisor.dashboard.contract import Provider, Wanted
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
-from multiproxy.supervisor.dashboard.views import FinishedView, Provider, RunningView, Wanted
+from multiproxy.supervisor.dashboard.views import FinishedView, RunningView
 
 PAGE_ROWS = 50
 MAX_RUNNING = 100

@@ -12,6 +12,7 @@ from multiproxy.errors import MethodNotAllowed, NotAllowed, NotFound, ProxyError
 from multiproxy.supervisor.dashboard import usage_export
 from multiproxy.supervisor.dashboard.actions import Actions, action_routes, place, wants_json
 from multiproxy.supervisor.dashboard.api import TWINS, json_response
+from multiproxy.supervisor.dashboard.contract import Provider
 from multiproxy.supervisor.dashboard.feed import Feed, FeedFull, Look, query_of
 from multiproxy.supervisor.dashboard.formats import known_zone
 from multiproxy.supervisor.dashboard.login import OPEN_PATHS, Login
@@ -20,7 +21,6 @@ from multiproxy.supervisor.dashboard.messages import EventStream, Request, Respo
 from multiproxy.supervisor.dashboard.pages import BY_NAME, PAGES, Fragment, Page, Renderer
 from multiproxy.supervisor.dashboard.playground import Playground, asked_of
 from multiproxy.supervisor.dashboard.static import StaticFiles
-from multiproxy.supervisor.dashboard.views import Provider
 from multiproxy.supervisor.prometheus import OPEN_METRICS, TEXT
 
 log = logging.getLogger("multiproxy.dashboard")

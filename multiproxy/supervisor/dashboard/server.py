@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from multiproxy.supervisor.dashboard.actions import Actions
 from multiproxy.supervisor.dashboard.admission import Admission
 from multiproxy.supervisor.dashboard.connection import Connection
+from multiproxy.supervisor.dashboard.contract import Provider
 from multiproxy.supervisor.dashboard.feed import FAST_TICK_S, Feed, Render
 from multiproxy.supervisor.dashboard.login import Login
 from multiproxy.supervisor.dashboard.pages import Renderer
 from multiproxy.supervisor.dashboard.routes import Routes, new_token
 from multiproxy.supervisor.dashboard.static import StaticFiles, find_web
 from multiproxy.supervisor.dashboard.templates import environment
-from multiproxy.supervisor.dashboard.views import Provider
 
 log = logging.getLogger("multiproxy.dashboard")
 

@@ -4,14 +4,15 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TypeVar, cast
 
+from multiproxy.supervisor.dashboard.contract import Provider
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.views import (
     BackendView,
     EventView,
     FinishedView,
     HealthView,
+    ModelView,
     Phase,
-    Provider,
     PulseView,
     RunningView,
     UsageView,
@@ -44,6 +45,10 @@ class Snapshot:
     @cached_property
     def backends(self) -> list[BackendView]:
         return self._provider.backends()
+
+    @cached_property
+    def models(self) -> list[ModelView]:
+        return self._provider.models()
 
     @cached_property
     def running(self) -> list[RunningView]:

@@ -1,8 +1,6 @@
-"""What the dashboard may ask, and the plain values it is answered with: its only contract.
+"""The plain values that the dashboard shows; with ``contract``, all that it knows.
 
-The pages know these dataclasses and nothing of shared memory, sockets or configuration. A
-``Provider`` copies them out of the running system; calls are frequent (up to four times a
-second while somebody looks), must not block and must not raise.
+The pages know these dataclasses and nothing of shared memory, sockets or configuration.
 
 Units: times of day are Unix seconds (float), durations are seconds, sizes are tokens.
 ``None`` means unknown and is shown as a dash; ``0`` means zero and is shown as zero. Every
@@ -12,7 +10,6 @@ string may come from outside (model names, user agents, a backend's error): it i
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 FLOW_STEP_S = 0.2  # of RunningView.flow
 
@@ -94,6 +91,8 @@ class BackendView:
     slots_busy: int = 0  # exchanges of ours in flight there
     slots_total: int | None = None
     context_size: int | None = None  # tokens per slot
+    weight: int = 1
+    tags: tuple[str, ...] = ()
     last_check_at: float | None = None
     last_check_s: float | None = None  # how long the backend took to answer it
     checks_failed: int = 0  # since the start
@@ -102,6 +101,23 @@ class BackendView:
     held: bool = False  # drained by an operator, until resumed
     leaves: bool = False  # not in the configuration any more
     server: ServerView | None = None  # of one that is run from a command
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """A name that clients may ask for, and where it goes; ``backends`` are ids.
+
+    Without configured models: what the backends report.
+    """
+
+    name: str
+    backends: tuple[str, ...] = ()  # of a split: of all its parts
+    aliases: tuple[str, ...] = ()
+    parts: tuple[tuple[str, int], ...] = ()  # of a split: model and weight
+    fallback: tuple[str, ...] = ()
+    mirror: str = ""  # the model that gets copies
+    send_as: str = ""
+    is_default: bool = False  # serves every name that nothing else matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,90 +357,3 @@ class WindowView:
     by_part: Mapping[str, Mapping[str, SummaryView]]  # of each split, by model
     heat: Sequence[Sequence[int]]  # columns, oldest first, of counts per row of TTFT_BOUNDS
     is_exact: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to look for among finished exchanges; "" does not filter. Texts are exact, but ``q``
-    is a part of id, key, model or client, in any case."""
-
-    q: str = ""
-    status: str = ""  # ok, failed, retried, left, rejected
-    model: str = ""
-    backend: str = ""
-    key: str = ""
-    before: tuple[float, str] | None = None  # end and id of an exchange: older ones
-
-    def takes(self, x: FinishedView) -> bool:
-        return (
-            (self.before is None or (x.ended_at, x.id) < self.before)
-            and self.takes_names(x)
-            and self._takes_status(x)
-        )
-
-    def takes_names(self, x: FinishedView | RunningView) -> bool:
-        if self.model and x.model != self.model:
-            return False
-        if self.backend and x.backend != self.backend:
-            return False
-        if self.key and x.key != self.key:
-            return False
-        needle = self.q.lower()
-        texts = (x.id, x.key, x.model, x.client)
-        return not needle or any(needle in text.lower() for text in texts)
-
-    def _takes_status(self, x: FinishedView) -> bool:
-        match self.status:
-            case "ok":
-                return x.outcome is Outcome.OK
-            case "failed":
-                return x.outcome.is_failure
-            case "retried":
-                return x.attempts > 1
-            case "left":
-                return x.outcome is Outcome.CLIENT_LEFT
-            case "rejected":
-                return x.outcome is Outcome.REJECTED
-        return True
-
-
-class Provider(Protocol):
-    """The running system as the dashboard sees it. Lists are fresh copies."""
-
-    def backends(self) -> list[BackendView]:
-        """In the order of the configuration, which is the order of every list and colour."""
-        ...
-
-    def running(self) -> list[RunningView]:
-        """Oldest first, so that rows do not move while they are looked at."""
-        ...
-
-    def finished(self, limit: int, since_s: float) -> list[FinishedView]:
-        """Those that ended within the last ``since_s`` seconds, newest first, at most ``limit``."""
-        ...
-
-    async def stored(self, wanted: Wanted, limit: int) -> list[FinishedView]:
-        """The newest ``limit`` that match, newest first, from the history: further back than
-        ``finished`` and seconds behind it. Empty when it cannot be read."""
-
-    async def stored_one(self, request_id: str) -> FinishedView | None: ...
-
-    def pulse(self) -> PulseView: ...
-
-    def window(self, name: str) -> WindowView:
-        """``name`` is one of WINDOWS; the same object until it is made anew."""
-        ...
-
-    def usage(self, by: str, since: float) -> list[UsageView]:
-        """Per hour and name since Unix time ``since``, oldest first; ``by`` is a USAGE_GROUP."""
-        ...
-
-    def metrics(self, live_streams: int, openmetrics: bool) -> str:
-        """What Prometheus is told; ``live_streams`` dashboards are open."""
-        ...
-
-    def health(self) -> HealthView: ...
-
-    def events(self) -> list[EventView]:
-        """The recent ones, oldest first; at most some hundred."""
-        ...

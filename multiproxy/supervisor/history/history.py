@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from multiproxy.supervisor.dashboard.views import FinishedView, Wanted
+from multiproxy.supervisor.dashboard.contract import Wanted
+from multiproxy.supervisor.dashboard.views import FinishedView
 from multiproxy.supervisor.history import reader, schema
 from multiproxy.supervisor.history.desk import Desk
 from multiproxy.supervisor.history.store import Batch, HistoryUnusable, Loaded, Store

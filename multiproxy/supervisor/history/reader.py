@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from multiproxy.supervisor.dashboard.views import FinishedView, Wanted
+from multiproxy.supervisor.dashboard.contract import Wanted
+from multiproxy.supervisor.dashboard.views import FinishedView
 from multiproxy.supervisor.history import schema
 
 BUSY_S = 2.0

@@ -6,13 +6,14 @@ import pytest
 from dashboard_scene import NOW, Scene, backend, finished, running
 
 from multiproxy.supervisor.dashboard import requests
+from multiproxy.supervisor.dashboard.contract import Wanted
 from multiproxy.supervisor.dashboard.feed import Look, query_of
 from multiproxy.supervisor.dashboard.pages import Renderer
 from multiproxy.supervisor.dashboard.requests import Filter
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
 from multiproxy.supervisor.dashboard.static import find_web
 from multiproxy.supervisor.dashboard.templates import environment
-from multiproxy.supervisor.dashboard.views import Outcome, Phase, Wanted
+from multiproxy.supervisor.dashboard.views import Outcome, Phase
 
 
 def look(**query: str) -> Look:

@@ -1,8 +1,8 @@
 """The contract's own small rules."""
 
-from dashboard_scene import NOW, busy, finished
+from dashboard_scene import NOW, finished
 
-from multiproxy.supervisor.dashboard.views import Outcome, Phase, Provider
+from multiproxy.supervisor.dashboard.views import Outcome, Phase
 
 
 def test_leaving_and_rejected_are_not_failures():
@@ -19,8 +19,3 @@ def test_an_exchange_ends_when_its_time_is_over():
 
 def test_phases_are_in_the_order_of_time():
     assert list(Phase) == ["receiving", "queued", "connecting", "prefill", "decoding"]
-
-
-def test_a_scene_is_a_provider():
-    provider: Provider = busy()
-    assert len(provider.finished(3, 60)) == 3

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 from dashboard_scene import NOW, finished
 
-from multiproxy.supervisor.dashboard.views import Outcome, Wanted
+from multiproxy.supervisor.dashboard.contract import Wanted
+from multiproxy.supervisor.dashboard.views import Outcome
 from multiproxy.supervisor.history import history as module
 from multiproxy.supervisor.history.history import History
 from multiproxy.supervisor.rollups.recorder import Recorder

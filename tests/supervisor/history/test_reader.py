@@ -6,7 +6,8 @@ import sqlite3
 import pytest
 from dashboard_scene import NOW, finished
 
-from multiproxy.supervisor.dashboard.views import Outcome, Wanted
+from multiproxy.supervisor.dashboard.contract import Wanted
+from multiproxy.supervisor.dashboard.views import Outcome
 from multiproxy.supervisor.history import reader
 from multiproxy.supervisor.history.store import Batch, Store
 
