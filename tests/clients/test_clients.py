@@ -4,6 +4,7 @@ A client that is not installed is skipped: npm install -g @anthropic-ai/claude-c
 opencode-ai; pip install aider-chat.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from multiproxy_process import MultiProxyProcess
+from waiting import until
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent.parent / "docs/clients.md"
@@ -69,6 +71,8 @@ def test_an_agent_calls_a_tool_and_gets_its_answer(name, multiproxy_process, tmp
         pytest.skip(f"there is no {program} here")
     proxy = multiproxy_process(CONFIG)
     run(HERE / name, proxy, tmp_path)
+    with contextlib.suppress(TimeoutError):  # the last line may come after the client has left
+        until(lambda: endings(proxy, api)[-len(wanted) :] == wanted)
     found = endings(proxy, api)
     assert found[-len(wanted) :] == wanted, found
     assert all(
