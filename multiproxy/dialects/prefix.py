@@ -5,13 +5,14 @@ and dear elsewhere. Here a request is cut into what stays equal from turn to tur
 (system and tools), then each message. What changes although the prompt means the same is
 left out: Claude Code's billing line, the marks that say what to cache, the date.
 
-Runs for every request that several backends could serve, so it never raises: what has an
-unknown form is refused elsewhere, or simply has no blocks.
+Runs for nearly every request, so it never raises: what has an unknown form is refused
+elsewhere, or simply has no blocks.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import orjson
 
@@ -23,69 +24,55 @@ SESSION_HEADERS = (
 )  # fmt: skip
 MAX_SESSION = 256  # bytes of a name that count
 PIECE = 4096  # characters of a bare prompt that are one turn
-LAST = 16  # turns from the end that are told apart: a request rarely adds more to the one before
 _DATE_IS_NEAR = ("oday's date", "urrent date", "urrent Date", "urrent time", "urrent Time")
 _DATE_LENGTH = 64  # characters behind these words
 _CACHE_MARK = re.compile(rb',?"cache_control":(?:null|\{[^{}]*\})')
-_MEDIA = re.compile(rb'"type":"(?:image|input_image|input_audio|input_file|document|file|video)')
+_MEDIA = ("image", "input_image", "input_audio", "input_file", "document", "file", "video")
 _SYSTEM = ("system", "developer")
 
 
 class Prefix(NamedTuple):
-    """A prompt of ``size`` bytes in ``turns``, cut where the next turn may differ.
+    """A prompt as it is compared with others.
 
-    ``head`` stands for system and tools (of tools it has the names only). Then come the
-    ``first`` turn, those in the ``middle`` as one, and each of the ``last``; a comma is between
-    turns, wherever they stand. Of a long ``session``, which the client named, the first is
-    enough: then ``middle`` is None.
+    ``head`` stands for system and tools (of tools it has the names only). A turn is told by
+    its checksum, in ``sums``, and by how many bytes it has as JSON, in ``sizes``.
+    ``has_media`` tells of an image or a file, whose tokens its bytes do not tell.
     """
 
-    session: bytes
     head: bytes
-    first: bytes
-    middle: bytes | None
-    last: list[bytes]
-    size: int
-    turns: int
+    sums: list[int]
+    sizes: list[int]
+    has_media: bool
 
 
-def prefix_of(
-    header: Callable[[bytes], bytes | None], data: Mapping[str, Any], size: int
-) -> Prefix:
-    """Cut a request. ``header`` looks up a field by its lower-case name.
-
-    ``size`` is the body's length in bytes, 0 when it is not known.
-    """
+def prefix_of(data: Mapping[str, Any]) -> Prefix:
+    """Cut a request; this reads all of its text, so ``Request.prefix`` remembers it."""
     system, turns = _parts(data)
-    head = _head(system, data.get("tools"))
-    session = session_of(header, data)
-    if not turns:
-        return Prefix(session, head, b"", b"", [], max(size, len(head)), 0)
-    first = _turn(turns[0])
-    if session and size and len(turns) > LAST:
-        return Prefix(session, head, first, None, [], size, len(turns))
-    cut = max(1, len(turns) - LAST)
-    middle = _turn(turns[1:cut])[1:-1] if cut > 1 else b""
-    last = [_turn(turn) for turn in turns[cut:]]
-    known = len(first) + len(middle) + sum(map(len, last))
-    return Prefix(session, head, first, middle, last, max(size, known + len(head)), len(turns))
+    sums, sizes, has_media = [], [], False
+    for turn in turns:
+        raw = _bytes(turn)
+        if not isinstance(turn, dict):
+            pass
+        elif not isinstance(turn.get("content"), str):  # it is made of parts
+            raw = _unmarked(raw)
+            has_media = has_media or _holds_media(turn)
+        elif "cache_control" in turn:
+            raw = _unmarked(raw)
+        sums.append(crc32(raw))
+        sizes.append(len(raw))
+    return Prefix(_head(system, data.get("tools")), sums, sizes, has_media)
 
 
-def blocks_of(data: Mapping[str, Any]) -> list[bytes]:
-    """Return system, tools, and each turn of a request, as a backend is shown them.
+def blocks_of(data: Mapping[str, Any], prefix: Prefix) -> tuple[list[int], list[int]]:
+    """Return checksums and sizes of system, tools, and each turn, as a backend is shown them.
 
-    Unlike ``prefix_of`` it leaves out nothing that a backend reads, the date for one.
+    Unlike ``prefix.head`` they leave out nothing that a backend reads, the date for one.
     """
-    system, turns = _parts(data)
-    said = "\0".join(without_billing(_text(part)) for part in system)
-    head = [said.encode("utf-8", "replace"), _turn(data.get("tools") or [])]
-    return head + [_turn(turn) for turn in turns]
-
-
-def holds_media(prefix: Prefix) -> bool:
-    """Whether a turn has an image or a file, whose tokens its bytes do not tell."""
-    turns = (prefix.first, prefix.middle or b"", *prefix.last)
-    return any(_MEDIA.search(turn) is not None for turn in turns)
+    system, _ = _parts(data)
+    said = "\0".join(without_billing(_text(part)) for part in system).encode("utf-8", "replace")
+    tools = _unmarked(_bytes(data.get("tools") or []))
+    sums, sizes = [crc32(said), crc32(tools)], [len(said), len(tools)]
+    return sums + prefix.sums, sizes + prefix.sizes
 
 
 def session_of(header: Callable[[bytes], bytes | None], data: Mapping[str, Any]) -> bytes:
@@ -123,11 +110,24 @@ def _is_system(turn: object) -> bool:
     return isinstance(turn, dict) and turn.get("role") in _SYSTEM
 
 
-def _turn(turn: object) -> bytes:
-    raw = _bytes(turn)
-    if raw.find(b'"cache_control":') >= 0:  # it moves from turn to turn
-        raw = _CACHE_MARK.sub(b"", raw)
-    return raw
+def _unmarked(raw: bytes) -> bytes:
+    """JSON without the marks that say what to cache: they move from turn to turn."""
+    return _CACHE_MARK.sub(b"", raw) if raw.find(b'"cache_control":') >= 0 else raw
+
+
+def _holds_media(turn: dict[str, Any]) -> bool:
+    """Whether a message or a tool's result has an image or a file among its parts."""
+    open_: list[object] = [turn]
+    while open_:
+        part = open_.pop()
+        if isinstance(part, dict):
+            kind = part.get("type")
+            if isinstance(kind, str) and kind.startswith(_MEDIA):
+                return True
+            for inner in (part.get("content"), part.get("output")):
+                if isinstance(inner, list):
+                    open_ += inner
+    return False
 
 
 def _head(system: list[object], tools: object) -> bytes:

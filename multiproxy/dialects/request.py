@@ -7,6 +7,7 @@ import orjson
 
 from multiproxy.dialects.errors import INVALID_JSON
 from multiproxy.dialects.json_text import loads
+from multiproxy.dialects.prefix import Prefix, prefix_of
 from multiproxy.errors import BodyTooLarge, InvalidJSON, InvalidRequest, Unsupported
 
 # Other gateways let a request choose its upstream with these; keys were stolen that way.
@@ -26,6 +27,14 @@ class Request:
     stream: bool = False
     data: dict[str, Any] = field(default_factory=dict)
     raw: bytes = b""
+    _prefix: Prefix | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def prefix(self) -> Prefix:
+        """The prompt as it is compared with others: read once, for placement, window and record."""
+        if self._prefix is None:
+            self._prefix = prefix_of(self.data)
+        return self._prefix
 
     def body_for(self, model: str | None) -> bytes:
         """Return the body for a backend: the original bytes unless the name differs.

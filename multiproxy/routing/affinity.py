@@ -10,7 +10,7 @@ same one without asking, and a backend that comes or goes moves only its own con
 
 import math
 from collections.abc import Mapping, Sequence
-from struct import Struct
+from struct import Struct, pack
 from typing import NamedTuple
 from zlib import crc32
 
@@ -19,6 +19,7 @@ _ODD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads what a checksum leaves
 _ODD_2 = 0xBF58476D1CE4E5B9
 _LANE = 128  # bits: the product of two words
 _LOG_MOST = 64 * math.log(2)  # of a draw
+LAST = 16  # turns from the end that are told apart: a request rarely adds more to the one before
 FLAT = 16  # candidates up to which each is looked at; more are looked at group by group
 
 
@@ -30,42 +31,41 @@ class Mark(NamedTuple):
 
 
 def marks_of(
-    session: bytes,
-    head: bytes,
-    first: bytes,
-    middle: bytes | None,
-    last: Sequence[bytes],
-    size: int,
+    session: bytes, head: bytes, sums: Sequence[int], sizes: Sequence[int], size: int
 ) -> list[Mark]:
-    """Return the marks of a prompt of ``size`` bytes, shortest first.
+    """Return the marks of a prompt of ``size`` bytes, shortest first; 0 where that is not known.
 
-    One is behind its head, one behind its first turn, and one behind each of the last ones;
-    ``middle`` is what is between, commas included; None when nobody looked. A session's
-    sub-conversations (agents send one session's name with all of them) differ in their head or
-    their first turn.
+    One is behind its head, one behind its first turn, and one behind each of the ``LAST`` ones.
+    ``sums`` and ``sizes`` are the turns' checksums and bytes; a comma is between turns. A
+    session's sub-conversations (agents send one session's name with all of them) differ in
+    their head or their first turn.
     """
     sum_ = crc32(head)
-    end = 0  # of the head: what is in no turn, tools included
-    if middle is not None:
-        end = max(len(head), size - len(first) - len(middle) - sum(map(len, last)))
+    told = sum(sizes) + max(0, len(sizes) - 1)
+    end = max(len(head), size - told)  # of the head: what is in no turn, tools included
     marks = [Mark(_key(sum_, 0), end)]
-    if not first:
+    if not sums:
         return marks
-    length = len(first)
     if session:
-        named = crc32(first, crc32(session, sum_))
-        marks.append(Mark(_key(named, len(session)), size))
+        named = _chain(sums[:1], crc32(session, sum_))
+        marks.append(Mark(_key(named, len(session)), end + told))
         return marks
-    sum_ = crc32(first, sum_)
+    cut = max(1, len(sums) - LAST)
+    length = sizes[0]
+    sum_ = _chain(sums[:1], sum_)
     marks.append(Mark(_key(sum_, length), end + length))
-    if middle:
-        sum_ = crc32(middle, crc32(b",", sum_))
-        length += len(middle) + 1
-    for turn in last:
-        sum_ = crc32(turn, crc32(b",", sum_))
-        length += len(turn) + 1
+    length += sum(sizes[1:cut]) + cut - 1
+    sum_ = _chain(sums[1:cut], sum_)
+    for turn_sum, turn_size in zip(sums[cut:], sizes[cut:], strict=True):
+        length += turn_size + 1
+        sum_ = _chain((turn_sum,), sum_)
         marks.append(Mark(_key(sum_, length), end + length))
     return marks
+
+
+def _chain(sums: Sequence[int], before: int) -> int:
+    """The checksum of what the turns ``before`` and these say, whose checksums are given."""
+    return crc32(pack(f"<{len(sums)}I", *sums), before)
 
 
 def arm_of(key: int, weights: Sequence[int]) -> int:

@@ -40,18 +40,16 @@ class Shape(NamedTuple):
     ends: tuple[int, ...]  # bytes of the prompt up to the end of each block
 
 
-def shape_of(session: bytes, blocks: Sequence[bytes]) -> Shape | None:
+def shape_of(session: bytes, sums: Sequence[int], sizes: Sequence[int]) -> Shape | None:
     """Return a prompt's shape; None for what continues nothing, or is too long to be watched.
 
-    ``blocks`` are system, tools, and the messages. Without a session's name only those
-    with the same system and tools are one conversation.
+    ``sums`` and ``sizes`` are checksums and bytes of system, tools, and the messages. Without
+    a session's name only those with the same system and tools are one conversation.
     """
-    if not LEAST <= len(blocks) <= MOST_BLOCKS:
+    if not LEAST <= len(sums) <= MOST_BLOCKS:
         return None
-    sums = tuple(map(crc32, blocks))
-    name = crc32(session) if session else crc32(blocks[1], sums[0])
-    key = (name, sums[HEAD], len(blocks[HEAD]))
-    return Shape(key, sums, tuple(accumulate(map(len, blocks))))
+    name = crc32(session) if session else hash((sums[0], sums[1]))
+    return Shape((name, sums[HEAD], sizes[HEAD]), tuple(sums), tuple(accumulate(sizes)))
 
 
 def broken(before: Sequence[int], now: Shape, prompt: int, cached: int) -> Break:

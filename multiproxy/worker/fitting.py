@@ -3,15 +3,13 @@ whose window is too small.
 """
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from multiproxy._http.head import RequestHead
 from multiproxy.dialects.jobs import Job
 from multiproxy.dialects.native_job import ByBackend
-from multiproxy.dialects.prefix import holds_media, prefix_of
 from multiproxy.dialects.request import Request
 from multiproxy.errors import ContextExceeded
 from multiproxy.routing.affinity import Mark, marks_of
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from multiproxy.worker.main import Worker
 
 _COUNTABLE = (Speech.CHAT, Speech.MESSAGES, Speech.RESPONSES)
-_NAMES = ("prompt_cache_key", "metadata")
 _ELSEWHERE = ("previous_response_id", "conversation")  # the prompt is more than the body
 
 
@@ -54,12 +51,13 @@ async def fit(
         return route, wish
     if any(data.get(name) for name in _ELSEWHERE):
         return route, wish
-    prefix = prefix_of(_no_session, _unnamed(data), size)
-    if holds_media(prefix):
+    prefix = request.prefix
+    if prefix.has_media:
         return route, wish
-    marks = _salted(marks_of(*prefix[:6]), route.model)
+    # A session's name says nothing of what is in its prompt.
+    marks = _salted(marks_of(b"", prefix.head, prefix.sums, prefix.sizes, size), route.model)
     recall = worker.placer.wishes.recall
-    prompt = _known(worker, marks, prefix.turns, marks[0].size if data.get("tools") else 0)
+    prompt = _known(worker, marks, len(prefix.sums), marks[0].size if data.get("tools") else 0)
     verdict = judge(prompt, windows, recall.bytes_per_token, proves=proves)
     wish = replace(wish, window_key=marks[-1].key)
     if verdict is not Verdict.ASK:
@@ -91,14 +89,6 @@ def _salted(marks: list[Mark], model: str) -> list[Mark]:
     """The marks for counts of one model's tokenizer, apart from those for placement."""
     salt = crc32(model.encode()) * 0x9E3779B1 | 1
     return [Mark(mark.key ^ salt or 1, mark.size) for mark in marks]
-
-
-def _no_session(name: bytes) -> None:
-    """A session's name says nothing of what is in its prompt."""
-
-
-def _unnamed(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {key: value for key, value in data.items() if key not in _NAMES}
 
 
 def _known(worker: "Worker", marks: list[Mark], turns: int, tools: int) -> Prompt:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from multiproxy._http.head import RequestHead
 from multiproxy.dialects.events import Usage
-from multiproxy.dialects.prefix import blocks_of, prefix_of, session_of
+from multiproxy.dialects.prefix import blocks_of, session_of
 from multiproxy.dialects.request import Request
 from multiproxy.routing.affinity import Homes, Mark, marks_of
 from multiproxy.routing.breaks import NO_BREAK, WORTH, Break, Breaks, shape_of
@@ -97,7 +97,7 @@ class Wishes:
         if usage is None or usage.prompt < WORTH or endpoint.name not in _TURNS:
             return NO_BREAK
         session = session_of(head.get, request.data)
-        shape = shape_of(session, blocks_of(request.data))
+        shape = shape_of(session, *blocks_of(request.data, request.prefix))
         return self._breaks.look(shape, usage.prompt, usage.cached)
 
     def ended(self, lease: "Lease") -> None:
@@ -110,8 +110,9 @@ class Wishes:
 
 
 def _marks(head: RequestHead, request: Request) -> list[Mark]:
-    prefix = prefix_of(head.get, request.data, len(request.raw))
-    return marks_of(*prefix[:6])
+    prefix = request.prefix
+    session = session_of(head.get, request.data)
+    return marks_of(session, prefix.head, prefix.sums, prefix.sizes, len(request.raw))
 
 
 def _seconds(milliseconds: object) -> float:

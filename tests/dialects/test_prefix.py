@@ -1,41 +1,46 @@
 """What of a request stays equal from turn to turn."""
 
+from zlib import crc32
+
 import pytest
 
-from multiproxy.dialects.prefix import LAST, MAX_SESSION, PIECE, blocks_of, holds_media, prefix_of
+from multiproxy.dialects.prefix import MAX_SESSION, PIECE, Prefix, blocks_of, prefix_of, session_of
+from multiproxy.dialects.request import understand
 
 HI = {"role": "user", "content": "hi"}
+HI_BYTES = b'{"role":"user","content":"hi"}'
 BILLING = "x-anthropic-billing-header: cc_version=2.1.36; cch={};"
 
 
-def cut(data, size=0, **headers):
-    fields = {name.replace("_", "-").encode(): value for name, value in headers.items()}
-    return prefix_of(fields.get, data, size)
+def cut(data):
+    return prefix_of(data)
 
 
-def blocks(prefix):
-    """Head and turns, as far as they are told apart."""
-    return [prefix.head, *([prefix.first] if prefix.turns else []), *prefix.last]
+def said(*turns: bytes):
+    """Checksums and sizes of these texts."""
+    return list(map(crc32, turns)), list(map(len, turns))
+
+
+def turns(prefix: Prefix):
+    return prefix.sums, prefix.sizes
 
 
 def test_a_longer_conversation_begins_with_the_shorter_ones_blocks():
-    turns = [{"role": "system", "content": "be kind"}, HI, {"role": "assistant", "content": "ho"}]
-    short, long = cut({"messages": turns[:2]}), cut({"messages": turns, "temperature": 1})
-    assert blocks(short) == [b"be kind", b'{"role":"user","content":"hi"}']
-    assert blocks(long)[:2] == blocks(short) and len(blocks(long)) == 3
+    told = [{"role": "system", "content": "be kind"}, HI, {"role": "assistant", "content": "ho"}]
+    short, long = cut({"messages": told[:2]}), cut({"messages": told, "temperature": 1})
+    assert short == (b"be kind", *said(b'{"role":"user","content":"hi"}'), False)
+    assert long == (b"be kind", *said(HI_BYTES, b'{"role":"assistant","content":"ho"}'), False)
 
 
 def test_blocks_are_what_a_backend_reads():
     marked = HI | {"cache_control": {"type": "ephemeral"}}
     tool = {"name": "read", "input_schema": {"type": "object"}}
     system = [{"type": "text", "text": BILLING.format(1)}, {"type": "text", "text": "kind"}]
-    found = blocks_of({"system": system, "messages": [marked, HI], "tools": [tool]})
-    hi = b'{"role":"user","content":"hi"}'
-    tools = b'[{"name":"read","input_schema":{"type":"object"}}]'
-    assert found == [b"kind", tools, hi, hi]
-    assert blocks_of({"instructions": "Today's date is 1", "input": "hi"}) == [
-        b"Today's date is 1", b"[]", b'"hi"',
-    ]  # fmt: skip
+    asked = {"system": system, "messages": [marked, HI], "tools": [tool | marked]}
+    tools = b'[{"name":"read","input_schema":{"type":"object"},"role":"user","content":"hi"}]'
+    assert blocks_of(asked, cut(asked)) == said(b"kind", tools, HI_BYTES, HI_BYTES)
+    asked = {"instructions": "Today's date is 1", "input": "hi"}
+    assert blocks_of(asked, cut(asked)) == said(b"Today's date is 1", b"[]", b'"hi"')
 
 
 def test_the_head_is_system_and_tools_in_every_dialect():
@@ -48,7 +53,7 @@ def test_the_head_is_system_and_tools_in_every_dialect():
     assert cut({"messages": chat, "tools": tools}).head == b"s\0d\0read\0write\0web_search"
     messages = {"system": [{"type": "text", "text": "s"}], "messages": [HI], "tools": tools[1:2]}
     assert cut(messages).head == b"s\0write"
-    assert blocks(cut({"instructions": "s", "input": "hi"})) == [b"s", b'"hi"']
+    assert cut({"instructions": "s", "input": "hi"}) == (b"s", *said(b'"hi"'), False)
     assert cut({"instructions": "s", "input": [HI]}).head == b"s"
 
 
@@ -64,10 +69,10 @@ def test_the_head_is_system_and_tools_in_every_dialect():
 )
 def test_the_billing_line_does_not_count(system):
     first, second = (cut({"system": system(nonce), "messages": [HI]}) for nonce in ("a1b2c", "d3"))
-    assert blocks(first) == blocks(second)
+    assert first == second
     assert first.head == b"be kind"
     chat = {"messages": [{"role": "system", "content": system("xyz")}, HI]}
-    assert blocks(cut(chat)) == blocks(first)
+    assert cut(chat) == first
 
 
 @pytest.mark.parametrize(
@@ -91,35 +96,27 @@ def test_marks_of_what_to_cache_move_and_do_not_count():
     text = {"type": "text", "text": 'say "cache_control":{} aloud'}
     plain = cut({"messages": [{"role": "user", "content": [text]}]})
     for part in ({**text, **mark}, {**text, "cache_control": None}):
-        assert cut({"messages": [{"role": "user", "content": [part]}]}).first == plain.first
-    assert b"aloud" in plain.first
+        assert cut({"messages": [{"role": "user", "content": [part]}]}) == plain
+    assert turns(plain) == said(
+        rb'{"role":"user","content":[{"type":"text","text":"say \"cache_control\":{} aloud"}]}'
+    )
+    assert cut({"messages": [HI | mark]}) == cut({"messages": [HI]})
+    tool = {"type": "tool_result", "tool_use_id": "t", "content": "x"}
+    assert cut({"messages": [{"role": "user", "content": [tool | mark]}]}) == cut(
+        {"messages": [{"role": "user", "content": [tool]}]}
+    )
 
 
 def test_a_bare_prompt_is_cut_into_pieces():
     found = cut({"prompt": "x" * (PIECE + 1)})
-    assert (found.turns, found.first, found.last) == (2, b'"%b"' % (b"x" * PIECE), [b'"x"'])
-    assert blocks(cut({"prompt": [1, 2, 3]})) == [b"", b"[1,2,3]"]
+    assert turns(found) == said(b'"%b"' % (b"x" * PIECE), b'"x"')
+    assert cut({"prompt": [1, 2, 3]}) == (b"", *said(b"[1,2,3]"), False)
 
 
-def test_what_is_not_in_the_messages_is_the_heads_size():
-    found = cut({"messages": [HI]}, size=1030)
-    assert found.size == 1030
-    assert cut({"messages": [HI], "system": "s"}).size == 1 + len(found.first)
-
-
-def test_the_middle_is_one_and_the_end_is_told_apart():
-    turns = [{"role": "user", "content": str(number)} for number in range(LAST + 3)]
-    found = cut({"messages": turns})
-    assert (found.turns, len(found.last)) == (LAST + 3, LAST)
-    assert found.middle == b'{"role":"user","content":"1"},{"role":"user","content":"2"}'
-    assert cut({"messages": turns[: LAST + 1]}).middle == b""
-
-
-def test_of_a_long_session_the_first_turn_is_enough():
-    turns = [HI] * (LAST + 1)
-    found = cut({"messages": turns}, size=999, x_session_id=b"s")
-    assert (found.middle, found.last, found.size) == (None, [], 999)
-    assert cut({"messages": turns[1:]}, size=999, x_session_id=b"s").middle == b""
+def test_a_request_reads_its_prompt_once():
+    request = understand(b'{"messages":[{"role":"user","content":"hi"}]}')
+    assert turns(request.prefix) == said(HI_BYTES)
+    assert request.prefix is request.prefix
 
 
 @pytest.mark.parametrize(
@@ -136,7 +133,8 @@ def test_of_a_long_session_the_first_turn_is_enough():
     ],
 )
 def test_a_session_is_what_the_client_calls_it(data, headers, session):
-    assert cut(data, **headers).session == session
+    fields = {name.replace("_", "-").encode(): value for name, value in headers.items()}
+    assert session_of(fields.get, data) == session
 
 
 @pytest.mark.parametrize(
@@ -155,15 +153,33 @@ def test_nothing_that_a_client_sends_makes_it_fail(data):
     assert cut(data).head is not None
 
 
+IMAGE = {"type": "image_url", "image_url": {}}
+
+
 @pytest.mark.parametrize(
     ("part", "holds"),
     [
-        ({"type": "image_url", "image_url": {}}, True),
+        (IMAGE, True),
         ({"type": "input_image"}, True),
+        ({"type": "input_audio"}, True),
         ({"type": "document"}, True),
+        ({"type": "tool_result", "content": [{"type": "text"}, {"type": "image"}]}, True),
+        ({"type": "tool_result", "content": "image"}, False),
         ({"type": "input_text", "text": "x"}, False),
         ({"type": "text", "text": '"type":"image'}, False),
+        ({"type": ["image"]}, False),
+        ("image", False),
     ],
 )
 def test_media_are_noticed(part, holds):
-    assert holds_media(cut({"messages": [{"role": "user", "content": [part]}]})) is holds
+    message = {"role": "user", "content": [part]}
+    assert cut({"messages": [HI, message, HI]}).has_media is holds
+
+
+def test_media_are_noticed_in_what_a_tool_returns_and_however_deep():
+    output = {"type": "function_call_output", "call_id": "c", "output": [IMAGE]}
+    assert cut({"input": [output]}).has_media
+    part = IMAGE
+    for _ in range(2000):
+        part = {"type": "tool_result", "content": [part]}
+    assert cut({"messages": [{"role": "user", "content": [part]}]}).has_media

@@ -1,22 +1,21 @@
 """Marks that grow with a conversation, and homes that replicas agree on."""
 
 from collections import Counter
+from zlib import crc32
 
 import pytest
 
-from multiproxy.routing.affinity import FLAT, Homes, Mark, arm_of, marks_of
+from multiproxy.routing.affinity import FLAT, LAST, Homes, Mark, arm_of, marks_of
 
 NAMES = {index: f"gpu-{index}" for index in range(8)}
 TURNS = [b"head", b"hello", b"hi there", b"how are you"]
 
 
-def mark(session: bytes, blocks: list[bytes], head_size: int, last: int = 16) -> list[Mark]:
-    """The marks of a head and turns, of which so many are told apart from the end."""
+def mark(session: bytes, blocks: list[bytes], head_size: int) -> list[Mark]:
+    """The marks of a head and turns."""
     head, *turns = blocks or [b""]
-    cut = max(1, len(turns) - last)
-    told = b",".join(turns)
-    size = head_size + len(told)
-    return marks_of(session, head, b"".join(turns[:1]), b",".join(turns[1:cut]), turns[cut:], size)
+    size = head_size + len(b",".join(turns))
+    return marks_of(session, head, list(map(crc32, turns)), list(map(len, turns)), size)
 
 
 def keys(count):
@@ -28,7 +27,7 @@ def test_each_turn_keeps_the_marks_of_the_last_one():
     for turns in range(1, 5):
         shorter = mark(b"", TURNS[:turns], 100)
         assert [each.key for each in shorter] == [each.key for each in marks[:turns]]
-    assert [each.size for each in marks] == [102, 107, 116, 128]
+    assert [each.size for each in marks] == [100, 105, 114, 126]
     assert len({each.key for each in marks}) == 4 and all(each.key > 0 for each in marks)
 
 
@@ -67,19 +66,26 @@ def test_nothing_is_marked_where_there_is_nothing():
 
 def test_turns_may_move_from_the_last_ones_to_the_middle():
     turns = [b"%d" % number for number in range(40)]
-    for last in (1, 4, 39):
-        marks = mark(b"", [b"head", *turns], 100, last)
-        assert marks[-1].key == mark(b"", [b"head", *turns], 100)[-1].key
-        assert len(marks) == 2 + last
-    assert {each.key for each in mark(b"", [b"head", *turns[:30]], 100, 4)} <= {
-        each.key for each in mark(b"", [b"head", *turns], 100, 39)
-    }
+    marks = mark(b"", [b"head", *turns], 100)
+    assert len(marks) == 2 + LAST
+    assert marks[-1].size == 100 + len(b",".join(turns))
+    for fewer in range(41 - LAST, 40):
+        assert mark(b"", [b"head", *turns[:fewer]], 100)[-1] in marks
+    assert mark(b"", [b"head", *turns[:39], b"x"], 100)[:-1] == marks[:-1]
+    assert mark(b"", [b"head", b"0", b"x", *turns[2:]], 100)[-1] not in marks  # in the middle
 
 
-def test_a_long_sessions_turns_are_not_looked_at():
-    marks = marks_of(b"s", b"head", b"first", None, [], 5000)
-    assert [each.size for each in marks] == [0, 5000]
-    assert marks[1].key == mark(b"s", [b"head", b"first", b"second"], 9)[1].key
+def test_a_prompt_whose_bytes_are_not_known_has_those_of_its_parts():
+    marks = marks_of(b"", b"head", [1, 2], [10, 20], 0)
+    assert [each.size for each in marks] == [4, 14, 35]
+    assert [each.size for each in marks_of(b"s", b"head", [1, 2], [10, 20], 0)] == [4, 35]
+
+
+def test_a_long_session_has_two_marks():
+    sums, sizes = [1] * 500, [9] * 500
+    marks = marks_of(b"s", b"head", sums, sizes, 6000)
+    assert [each.size for each in marks] == [1001, 6000]
+    assert marks[1].key == marks_of(b"s", b"head", sums[:2], sizes[:2], 0)[1].key
 
 
 @pytest.mark.parametrize("count", [8, FLAT + 1, 100])

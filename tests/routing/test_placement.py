@@ -203,7 +203,7 @@ def test_ten_thousand_placements_are_within_three_percent_of_their_shares(tokens
     shares, chance, counts = Shares(), Random(1), Counter()
     candidates = [Candidate(i, 0, 4, weights[i], pace()) for i in range(backends)]
     for number in range(10_000):
-        marks = marks_of(b"", b"head", b"%d" % number, b"", [], tokens * 4)
+        marks = marks_of(b"", b"head", [number], [9], tokens * 4)
         asked = Wish(marks, tokens)
         order = homes.order(asked.key, 3)
         backend = choose(candidates, chance, asked, order, shares).backend

@@ -181,7 +181,9 @@ def test_a_split_gives_each_arm_its_share_and_keeps_every_conversation_on_its_ar
     counts = Counter()
     for number in range(10_000):
         arms = {
-            route.arm(marks_of(b"", b"h", b"%d" % number, b"", [b"more"] * length, 9)[1].key).model
+            route.arm(
+                marks_of(b"", b"h", [number] + [7] * length, [4] * (1 + length), 9)[1].key
+            ).model
             for length in range(3)
         }
         assert len(arms) == 1

@@ -18,7 +18,7 @@ CHAT = Endpoint("chat", Kind.GENERATE, b"/v1/chat/completions", Speech.CHAT)
 HEAD = RequestHead(b"POST", CHAT.path, b"1.1", (), keep_alive=True)
 BACKENDS, CONVERSATIONS = 6, 1000
 ROUTE = Route("demo", tuple(range(BACKENDS)))
-LONG = "tell me more about it " * 200
+LONG = "tell me all about it " * 200
 
 
 class Replica:
