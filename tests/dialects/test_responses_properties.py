@@ -75,6 +75,17 @@ def test_no_word_of_a_message_is_lost(said: list[tuple[str, str]]) -> None:
     assert told_text(answer, "refusal") == refusals
 
 
+def called(name: str, arguments: str, random: Random) -> Told:
+    """What is told of a call whose arguments came in pieces."""
+    stream = chat.ROLE + chat.call(0, "c0", name, "")
+    position = 0
+    while position < len(arguments):
+        size = random.randint(1, 5)
+        stream += chat.call(0, arguments=arguments[position : position + size])
+        position += size
+    return check(run(emitter(TURNS[0]), [stream + chat.finish("tool_calls") + chat.DONE]))
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.dictionaries(texts, st.one_of(texts, st.integers(-9, 9), st.booleans()), max_size=4),
        st.integers(0, 1 << 16))  # fmt: skip
@@ -82,14 +93,7 @@ def test_arguments_come_through_whole_however_they_are_cut(
     value: dict[str, Any], seed: int
 ) -> None:
     raw = orjson.dumps(value).decode()
-    random = Random(seed)
-    stream = chat.ROLE + chat.call(0, "c0", "f", "")
-    position = 0
-    while position < len(raw):
-        size = random.randint(1, 5)
-        stream += chat.call(0, arguments=raw[position : position + size])
-        position += size
-    answer = check(run(emitter(TURNS[0]), [stream + chat.finish("tool_calls") + chat.DONE]))
+    answer = called("f", raw, Random(seed))
     assert orjson.loads(answer.output[0]["arguments"]) == value
 
 
@@ -99,14 +103,7 @@ def test_a_custom_input_comes_through_whole_however_it_is_cut(
     words: str, ascii_only: bool, seed: int
 ) -> None:
     raw = json.dumps({"input": words}, ensure_ascii=ascii_only)
-    random = Random(seed)
-    stream = chat.ROLE + chat.call(0, "c0", "patch", "")
-    position = 0
-    while position < len(raw):
-        size = random.randint(1, 5)
-        stream += chat.call(0, arguments=raw[position : position + size])
-        position += size
-    answer = check(run(emitter(TURNS[0]), [stream + chat.finish("tool_calls") + chat.DONE]))
+    answer = called("patch", raw, Random(seed))
     assert answer.output[0]["input"] == answer.deltas(0) == words
 
 

@@ -1,13 +1,13 @@
 """What an operator does to a running MultiProxy, from a shell and with its real workers."""
 
 import http.client
-import json
 import os
 import signal
 import socket
 import threading
 
 import pytest
+from asking import CHAT, begun_stream
 from multiproxy_process import MultiProxyProcess
 from waiting import until
 
@@ -21,7 +21,6 @@ CONFIG = {
         {"id": "gpu-b", "simulate": {"tokens_per_second": 50}},
     ],
 }
-CHAT = {"model": "demo", "messages": [{"role": "user", "content": "hello"}]}
 
 
 @pytest.fixture
@@ -64,14 +63,14 @@ def test_a_drained_backend_gets_nothing_new_even_from_a_new_worker(house):
 
 def test_what_runs_at_a_drained_backend_ends_there(house):
     assert main(["drain", "gpu-b", "--url", house.dashboard_url]) == 0
-    connection, answer = stream(house, tokens=60)
+    connection, answer = begun_stream(house.port, tokens=60)
     assert main(["drain", "gpu-a", "--wait", "--url", house.dashboard_url]) == 0
     assert answer.read().endswith(b"data: [DONE]\n\n")
     connection.close()
 
 
 def test_a_cancelled_stream_ends_with_a_word_and_frees_its_slot(house):
-    connection, answer = stream(house, tokens=4000)
+    connection, answer = begun_stream(house.port, tokens=4000)
     instance = Instance(house.dashboard_url)
     (running,) = until(lambda: instance.get("overview")["running"])
     instance.act("cancel", id=running["id"])
@@ -133,7 +132,7 @@ def test_a_retried_request_shows_both_attempts_and_why(dropper, tmp_path):
         instance = Instance(house.dashboard_url)
 
         def retried():
-            connection, answer = stream(house, tokens=2)
+            connection, answer = begun_stream(house.port, tokens=2)
             answer.read()
             connection.close()
             found = instance.get("requests", {"status": "retried"})["finished"]
@@ -149,14 +148,3 @@ def test_a_retried_request_shows_both_attempts_and_why(dropper, tmp_path):
         assert why[1].startswith("good on retry: ")
     finally:
         house.end()
-
-
-def stream(house, tokens):
-    """A stream that has begun: its connection and its answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", house.port, timeout=30)
-    body = CHAT | {"stream": True, "max_tokens": tokens, "ignore_eos": True}
-    connection.request("POST", "/v1/chat/completions", json.dumps(body))
-    answer = connection.getresponse()
-    assert answer.status == 200
-    assert answer.readline().startswith(b"data: ")
-    return connection, answer
