@@ -280,6 +280,9 @@ class Serving:
             return
         if self._watch is None:
             self._watch = Watch(self._worker.config.timeouts, self._began)
+        elif self._watch.is_quiet(translator, now):
+            return
+        self._watch.quiet(translator, now)
         backend = self._account.live.backend
         if self._account.count(translator.events, translator.progress, now_ns):
             self._worker.board.load.succeeded(self._worker.index, backend, now_ns)

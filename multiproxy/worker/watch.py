@@ -9,6 +9,7 @@ FINISH_GRACE_S = 5.0  # after the finish reason: how long usage and [DONE] may t
 # A backend that refuses connections and is silent this long is dead, whatever TCP thinks:
 # after SIGTERM a llama-server goes silent and keeps its streams open.
 SILENT_WHEN_DOWN_S = 2.0
+QUIET_S = 1.0  # how often a stream is looked at on which nothing moves
 
 
 class Watch:
@@ -23,11 +24,23 @@ class Watch:
         self._finished_at: float | None = None
         self._told_at = now  # our last byte to the client
         self._bytes_out = 0
+        self._quiet_until = 0.0  # unless there are other events, or another progress, than these
+        self._seen: tuple[int, object] = (0, None)
+
+    def is_quiet(self, translator: Translator, now: float) -> bool:
+        """Whether nothing came since ``quiet``, and that is not long ago."""
+        return now < self._quiet_until and self._seen == (translator.events, translator.progress)
+
+    def quiet(self, translator: Translator, now: float) -> None:
+        """All was looked at."""
+        self._quiet_until = now + QUIET_S
+        self._seen = (translator.events, translator.progress)
 
     def attempt_began(self, now: float) -> None:
         """A request was sent to a backend."""
         self._attempt_began = self._alive_at = now
         self._finished_at = None
+        self._quiet_until = 0.0
 
     def paused(self, now: float) -> None:
         """The client does not keep up, so its backend is not read: its silence says nothing."""

@@ -22,6 +22,7 @@ from worker.workplace import Client, LogLines, Workplace  # noqa: E402
 import answers  # noqa: E402
 from multiproxy._http.client import BackendConnection  # noqa: E402
 from multiproxy.config import Key  # noqa: E402
+from multiproxy.worker.main import TICK_S  # noqa: E402
 from plan import Plan, blocks_in  # noqa: E402
 from questions import QUESTIONS  # noqa: E402
 
@@ -152,6 +153,19 @@ class Token(Walk):
         self._backend.data_received(self._text.token(self._seq, _DUE_US + self._seq))
 
 
+class Look(Token):
+    """One look of the worker's clock at an open stream on which nothing moves."""
+
+    async def begin(self) -> None:
+        self._now = asyncio.get_running_loop().time()
+        await super().begin()
+
+    async def step(self) -> None:
+        self._now += TICK_S
+        [exchange] = self._workplace.exchanges
+        exchange.tick(self._now, int(self._now * 1e9))
+
+
 class Embedding(Walk):
     """A whole small request, and its answer of 1 KB, relayed byte by byte."""
 
@@ -212,6 +226,7 @@ PATHS: dict[str, Callable[[], Walk]] = {
     "token, as Messages": lambda: Token("messages"),
     "token, as Responses": lambda: Token("responses"),
     "token, folded": lambda: Token("whole chat"),
+    "look at a quiet stream": lambda: Look("chat"),
     "request, relayed": Embedding,
     "request, streamed": lambda: Stream("chat"),
     "request, as Messages": lambda: Stream("messages"),

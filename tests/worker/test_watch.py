@@ -2,7 +2,7 @@
 
 from multiproxy.config import Timeouts
 from multiproxy.errors import BackendDied, BackendTimeout
-from multiproxy.worker.watch import FINISH_GRACE_S, SILENT_WHEN_DOWN_S, Watch
+from multiproxy.worker.watch import FINISH_GRACE_S, QUIET_S, SILENT_WHEN_DOWN_S, Watch
 
 
 class Attempt:
@@ -26,6 +26,8 @@ class Told:
 
     def __init__(self) -> None:
         self.bytes_out = 0
+        self.events = 0
+        self.progress: object = None
         self.written: list[bytes] = []
 
     def write(self, payload: bytes) -> None:
@@ -128,3 +130,19 @@ def test_a_client_that_gets_data_gets_no_sign_of_life():
         told.bytes_out += 1
         watch.client(told, told, now)
     assert told.written == []
+
+
+def test_a_stream_is_quiet_until_something_comes_or_a_second_is_over():
+    watch, stream = Watch(Timeouts(), 0), Told()
+    assert not watch.is_quiet(stream, 0), "nobody looked at it yet"
+    watch.quiet(stream, 0)
+    assert watch.is_quiet(stream, QUIET_S - 0.01) and not watch.is_quiet(stream, QUIET_S)
+    stream.events = 1
+    assert not watch.is_quiet(stream, 0.1)
+    watch.quiet(stream, 0.1)
+    assert watch.is_quiet(stream, 0.2)
+    stream.progress = "half of the prompt"
+    assert not watch.is_quiet(stream, 0.3)
+    watch.quiet(stream, 0.3)
+    watch.attempt_began(0.4)
+    assert not watch.is_quiet(stream, 0.5), "another backend is asked"
