@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from multiproxy.dialects.events import Usage
 from multiproxy.errors import NoBackend, NotStarted, Overloaded
 from multiproxy.routing.placement import Candidate, Decision, Reason, Shares, choose, shortlists
 from multiproxy.routing.queue import NORMAL, Queue
 from multiproxy.routing.recall import Wish
 from multiproxy.routing.table import Route
-from multiproxy.scoreboard import NO_CHOICE, BackendState, Choice, Scoreboard
+from multiproxy.scoreboard import BackendState, Choice, Scoreboard
+from multiproxy.worker.lease import Lease
 from multiproxy.worker.summons import LOOK_S, Summons
 from multiproxy.worker.trust import Trusted
 from multiproxy.worker.wishes import NO_WISH, Wishes
@@ -34,40 +34,6 @@ _MOST_ROUTES = 256  # whose backends that are up are kept
 PATIENCE = 4.0
 _READY = (BackendState.UP, BackendState.SLEEPING)
 _COMING = (BackendState.UNCHECKED, BackendState.LOADING, BackendState.STOPPED)
-
-
-class Lease:
-    """One request's place at one backend; given back exactly once.
-
-    ``began`` is monotonic; ``prefill_s`` is known once the answer told it.
-    """
-
-    __slots__ = ("_placer", "backend", "began", "choice", "is_answered", "prefill_s", "wish")
-
-    def __init__(
-        self, placer: "Placer", backend: int, choice: Choice = NO_CHOICE, wish: Wish = NO_WISH
-    ) -> None:
-        self._placer: Placer | None = placer
-        self.backend = backend
-        self.choice = choice  # why it is this one
-        self.wish = wish
-        self.began = time.monotonic()
-        self.prefill_s = 0.0
-        self.is_answered = False
-
-    def answered(self, usage: Usage | None) -> None:
-        """The answer came to its end: learn from it."""
-        self.is_answered = True
-        if self._placer is not None:
-            self._placer.wishes.answered(self, usage)
-
-    def release(self) -> None:
-        """Give the place back. Idempotent."""
-        placer, self._placer = self._placer, None
-        if placer is not None:
-            if self.is_answered:  # a refused connection tells nothing of how long answers take
-                placer.wishes.ended(self)
-            placer.release(self.backend)
 
 
 @dataclass(slots=True, eq=False)

@@ -26,7 +26,7 @@ from multiproxy.worker import counting, fitting, local, outgoing, rescue, unders
 from multiproxy.worker.account import Account
 from multiproxy.worker.attempt import Attempt
 from multiproxy.worker.endpoints import Endpoint, Kind
-from multiproxy.worker.placer import Lease
+from multiproxy.worker.lease import Lease
 from multiproxy.worker.relay import Relay
 from multiproxy.worker.reply import Reply
 from multiproxy.worker.retries import Tries

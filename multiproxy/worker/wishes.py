@@ -19,7 +19,7 @@ from multiproxy.routing.table import Route
 from multiproxy.worker.endpoints import Endpoint, Kind
 
 if TYPE_CHECKING:
-    from multiproxy.worker.placer import Lease
+    from multiproxy.worker.lease import Lease
 
 # What generates from a prompt; nothing else has a cache to come back to.
 _CACHED = frozenset(("chat", "messages", "responses", "completions", "completion"))

@@ -13,8 +13,8 @@ from multiproxy.dialects import splice
 from multiproxy.routing import ejection, queue, retry_budget
 from multiproxy.worker import (
     attempt,
-    capture,
     exchange,
+    lease,
     placer,
     pressure,
     relay,
@@ -87,7 +87,7 @@ DEFENCES: dict[str, Defence] = {
         placer, "_was_served", always(False),
         f"{PLACER}::test_who_is_cancelled_in_the_turn_it_is_served_leaks_no_slot"),
     "a lease is released once": Defence(
-        placer.Lease, "release", lambda self: self._placer.release(self.backend),
+        lease.Lease, "release", lambda self: self._placer.release(self.backend),
         f"{PLACER}::test_a_lease_is_counted_until_it_is_released_and_only_once"),
     # wrong data to the wrong client
     "only a connection whose answer ended to the byte is used again": Defence(
@@ -205,14 +205,6 @@ DEFENCES: dict[str, Defence] = {
         server.ClientConnection, "_hold", lambda self, data: self._held.append(data),
         f"{SERVER}::test_eight_requests_may_wait_and_a_ninth_ends_the_connection"),
     # the process
-    # privacy
-    "what looks like a secret is not kept": Defence(
-        capture, "_SECRETS", (),
-        "worker/test_capture.py::test_what_looks_like_a_secret_or_a_file_is_left_out"),
-    "only those are kept who were named": Defence(
-        capture.Captures, "begin", lambda self, who, body, client, begin=capture.Captures.begin:
-            begin(self, self._settings.keys[0], body, client),
-        "worker/test_capture.py::test_only_those_keys_are_kept_that_were_named"),
     "its own failure is told as an error": Defence(
         exchange.Exchange, "_tell", nothing,
         f"{EXCHANGE}::test_the_end_of_the_process_is_told"),
