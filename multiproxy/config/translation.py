@@ -77,7 +77,9 @@ class Translation:
         "backend has refused them; off = never, its refusal is told",
     )
     image_urls: Literal["forward", "reject"] = setting(
-        "forward", "images given by address, which the backend then fetches"
+        "forward",
+        "images given by address, which the backend then fetches; also in what is relayed as it "
+        "is. An address of a file is always refused",
     )
     unsupported_media: Literal["error", "placeholder"] = setting(
         "error",

@@ -15,6 +15,7 @@ from multiproxy.dialects import messages_request, responses_request
 from multiproxy.dialects.arguments import sanitised_history
 from multiproxy.dialects.chat_fold import ChatFold, can_fold, folded_request
 from multiproxy.dialects.continuation import Spoken, can_continue, continued_request
+from multiproxy.dialects.media_address import check_media
 from multiproxy.dialects.messages_emit import MessagesEmitter
 from multiproxy.dialects.messages_fold import MessagesFold
 from multiproxy.dialects.messages_turn import MessagesTurn
@@ -33,13 +34,17 @@ CHAT_PATH = b"/v1/chat/completions"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every job of a process shares. Sizes are bytes; ``clock`` gives Unix seconds."""
+    """What every job of a process shares. Sizes are bytes; ``clock`` gives Unix seconds.
+
+    ``takes_remote`` is whether a relayed request may name media that a backend has to fetch.
+    """
 
     random: Random
     clock: Callable[[], float]
     max_event_size: int
     max_answer_size: int
     refused_tools: RefusedTools
+    takes_remote: bool = True
 
 
 class Job(ABC):
@@ -100,6 +105,9 @@ class Relayed(Job):
 
     ``needs_role`` and ``native`` are ``Passthrough``'s. Streamed Chat also asks a llama.cpp
     backend for its progress, which is used and taken out again.
+
+    Raises:
+        InvalidRequest, Unsupported: it names media that no backend may fetch.
     """
 
     def __init__(
@@ -113,6 +121,7 @@ class Relayed(Job):
         native: bool = False,
     ) -> None:
         super().__init__(request, request_id, context)
+        check_media(request.data.get("messages"), "messages", takes_remote=context.takes_remote)
         self.path = path
         self.translates = False
         self._chat = chat
@@ -218,7 +227,15 @@ class Translated(Job):
 
 
 class FoldedChat(Translated):
-    """Chat without ``stream``: asked for as a stream, so that it can be cancelled and watched."""
+    """Chat without ``stream``: asked for as a stream, so that it can be cancelled and watched.
+
+    Raises:
+        InvalidRequest, Unsupported: it names media that no backend may fetch.
+    """
+
+    def __init__(self, request: Request, request_id: str, context: Context) -> None:
+        super().__init__(request, request_id, context)
+        check_media(request.data.get("messages"), "messages", takes_remote=context.takes_remote)
 
     def _map(self, policy: Policy, model: str | None) -> Mapping[str, Any]:
         data = self.request.data

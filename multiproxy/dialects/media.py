@@ -10,13 +10,13 @@ from base64 import b64decode
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from multiproxy.dialects.media_address import SCHEMES, bad_scheme, check_member, not_fetched
 from multiproxy.dialects.policy import Policy
-from multiproxy.errors import InvalidRequest, Unsupported
+from multiproxy.errors import Unsupported
 
 Part = dict[str, Any]
 """One part of a Chat message's ``content``."""
 
-_IMAGE_SCHEMES = ("http", "https", "data")
 _TEXT_TYPES = ("application/json", "application/xml", "application/yaml", "application/x-yaml")
 _TEXT_NAMES = tuple(
     ".txt .md .rst .csv .tsv .json .jsonl .yaml .yml .toml .ini .cfg .xml .html .css .js .ts .tsx"
@@ -54,10 +54,8 @@ class Media:
         # White space is not part of a URL, but clients break base64 into lines.
         url = "".join(url.split())
         scheme = url[:8].partition(":")[0].lower()
-        if scheme not in _IMAGE_SCHEMES:
-            raise InvalidRequest(
-                "Only http, https and data URLs are accepted for images.", param=path
-            )
+        if scheme not in SCHEMES:
+            raise bad_scheme(path)
         if self._policy.vision is False:
             if is_last_turn and self._policy.unsupported_media == "error":
                 raise Unsupported(
@@ -67,12 +65,17 @@ class Media:
                 )
             return text_part("[image omitted: the model does not support image input]")
         if scheme != "data" and self._policy.image_urls == "reject":
-            raise Unsupported(
-                "Image URLs are not fetched by this server; send the image as base64.",
-                param=path,
-                code="unsupported_value",
-            )
+            raise not_fetched(path)
         return {"type": "image_url", "image_url": {"url": url}}
+
+    def audio(self, audio: dict[str, Any], path: str) -> Part:
+        """An audio part, which has the form of Chat's own.
+
+        Raises:
+            InvalidRequest, Unsupported: see ``image``.
+        """
+        check_member(audio, path, takes_remote=self._policy.image_urls == "forward")
+        return {"type": "input_audio", "input_audio": audio}
 
     def unreadable_document(
         self, media_type: str, size: int | None, path: str, *, is_last_turn: bool

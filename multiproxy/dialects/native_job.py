@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from multiproxy.dialects.jobs import Context, Job, Translated
+from multiproxy.dialects.media_address import check_media
 from multiproxy.dialects.messages_system import relayed_system
 from multiproxy.dialects.native_relay import MessagesRelay, ResponsesRelay
 from multiproxy.dialects.policy import Policy
@@ -36,6 +37,9 @@ class Native(Job):
         return False
 
     def encode(self, policy: Policy, model: str | None) -> bytes:
+        takes_remote = policy.image_urls == "forward"
+        for name in ("messages", "input"):
+            check_media(self.request.data.get(name), name, takes_remote=takes_remote)
         return self.request.body_for(model)
 
     def translator(self, previous: Translator | None) -> Translator:

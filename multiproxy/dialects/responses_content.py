@@ -91,8 +91,8 @@ class ContentReader:
             case "input_file":
                 return self._file(part, where, is_last_turn=is_last_turn)
             case "input_audio":
-                audio = part.get("input_audio")
-                return {"type": "input_audio", "input_audio": _object(audio, where)}
+                audio = _object(part.get("input_audio"), where)
+                return self._media.audio(audio, f"{where}.input_audio")
             case kind:
                 raise InvalidRequest(f"Unknown content type {kind!r}.", param=f"{where}.type")
 

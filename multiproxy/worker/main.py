@@ -114,6 +114,7 @@ class Worker:
             max_event_size=config.limits.event,
             max_answer_size=config.limits.answer,
             refused_tools=RefusedTools(),
+            takes_remote=config.translation.image_urls == "forward",
         )
         ratio = extra.get("traces")
         self.tracing = None if ratio is None else Tracing(ratio, self._chance)

@@ -15,7 +15,7 @@ from multiproxy.dialects.policy import Policy
 from multiproxy.dialects.request import understand
 from multiproxy.dialects.responses_emit import ResponsesEmitter
 from multiproxy.dialects.schema import RefusedTools
-from multiproxy.errors import GrammarRejected
+from multiproxy.errors import GrammarRejected, InvalidRequest, Unsupported
 
 CONTEXT = Context(
     Random(1), lambda: 0.0, max_event_size=1000, max_answer_size=1000, refused_tools=RefusedTools()
@@ -42,6 +42,24 @@ def test_only_the_name_of_the_model_is_changed():
     job = native({"model": "demo", "input": "hi", "x": [1]}, b"/v1/responses")
     assert orjson.loads(job.encode(ITS_OWN, "q4")) == {"model": "q4", "input": "hi", "x": [1]}
     assert job.counting_path == b"/v1/responses/input_tokens"
+
+
+@pytest.mark.parametrize("path", [b"/v1/messages", b"/v1/responses"])
+def test_media_that_a_backend_would_fetch_follow_the_operators_wish(path: bytes):
+    def job(url: str) -> Native:
+        image = {"type": "image", "source": {"type": "url", "url": url}}
+        if path == b"/v1/messages":
+            return native({"messages": [{"role": "user", "content": [image]}]}, path)
+        item = {"role": "user", "content": [{"type": "input_image", "image_url": url}]}
+        return native({"input": [item]}, path)
+
+    refuses = Policy(native=True, image_urls="reject")
+    assert b"https://x/y" in job("https://x/y").encode(ITS_OWN, None)
+    with pytest.raises(Unsupported):
+        job("https://x/y").encode(refuses, None)
+    with pytest.raises(InvalidRequest):
+        job("file:///etc/passwd").encode(ITS_OWN, None)
+    assert b"data:" in job("data:image/png;base64,AA").encode(refuses, None)
 
 
 @pytest.mark.parametrize("as_blocks", [True, False])

@@ -73,8 +73,11 @@ def test_file_ids_are_refused() -> None:
 
 
 def test_audio_is_passed_on() -> None:
-    audio = {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}
+    audio: Any = {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}
     assert messages([{"role": "user", "content": [audio]}])[0]["content"] == [audio]
+    audio["input_audio"]["data"] = "file:///x.wav"
+    error = refusal(input=[{"role": "user", "content": [audio]}])
+    assert error.param == "input[0].content[0].input_audio.data"
 
 
 @pytest.mark.parametrize(

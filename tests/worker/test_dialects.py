@@ -13,7 +13,7 @@ from dialects.responses_grammar import check as check_responses
 from worker.conftest import Staff
 from worker.workplace import Answer, Workplace, reports
 
-from multiproxy.config import Limits, Timeouts
+from multiproxy.config import Limits, Timeouts, Translation
 from multiproxy.scoreboard import BackendState
 
 HI = [{"role": "user", "content": "hi"}]
@@ -239,6 +239,31 @@ async def test_a_byte_order_mark_and_a_lone_surrogate_are_no_mistakes(staff: Sta
     body = orjson.dumps(ASKED[path]).replace(b'"hi"', b'"hi \\ud83d"')
     answer = await workplace.client().ask(b"\xef\xbb\xbf" + body, path)
     assert answer.status == 200
+
+
+IMAGES = {
+    CHAT: ("messages", "image_url"),
+    MESSAGES: ("messages", "image"),
+    RESPONSES: ("input", "input_image"),
+    "/v1/chat/completions/input_tokens": ("messages", "image_url"),
+    "/apply-template": ("messages", "image_url"),
+}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("path", IMAGES)
+async def test_no_backend_reads_a_file_or_fetches_what_it_shall_not(staff: Staff, path, stream):
+    turns, kind = IMAGES[path]
+
+    def asks(url: str) -> dict[str, Any]:
+        part = {"type": kind, "image_url": {"url": url}, "source": {"type": "url", "url": url}}
+        return {"model": "demo", "stream": stream, turns: [{"role": "user", "content": [part]}]}
+
+    workplace, (server,) = await staff(config={"translation": Translation(image_urls="reject")})
+    for url in ("file:///etc/passwd", "http://169.254.169.254/"):
+        answer = await workplace.client().ask(asks(url), path)
+        assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
+    assert not server.facts.requests
 
 
 @pytest.mark.parametrize("path", ASKED)
