@@ -2,6 +2,7 @@
 
 from multiproxy.config.access import BackendTls, Key, Tls, digest, exposures
 from multiproxy.config.backend import Backend, Simulate, Variable
+from multiproxy.config.capture import Capture
 from multiproxy.config.load import load, parse
 from multiproxy.config.model import (
     Arm,
@@ -27,6 +28,7 @@ __all__ = [
     "Arm",
     "Backend",
     "BackendTls",
+    "Capture",
     "Config",
     "ConfigError",
     "Dashboard",

@@ -59,6 +59,7 @@ def check(config: Config, report: Report) -> None:
     _check_rules(config, report)
     _check_default_model(config, report)
     _check_keys(config, report)
+    _check_capture(config, report)
     if not _is_wrong(("keys",), report):
         for path, message, hint in exposures(config):
             report.blame(path, message, hint)
@@ -273,6 +274,16 @@ def _check_keys(config: Config, report: Report) -> None:
                 path = ("keys", index, "models", position)
                 message = f"{report.text(path)} is not one of the models"
                 report.blame(path, message, suggest(report.places[path].text, known))
+
+
+def _check_capture(config: Config, report: Report) -> None:
+    """Who shall be captured has a key."""
+    known = [key.name for key in config.keys]
+    for position, name in enumerate(config.capture.keys if config.capture else ()):
+        path: Path = ("capture", "keys", position)
+        if name and name not in known:
+            message = f"{report.text(path)} is not the name of a key"
+            report.blame(path, message, suggest(report.places[path].text, known))
 
 
 def _is_wrong(path: Path, report: Report) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from multiproxy.config.access import Key, Tls
 from multiproxy.config.backend import Backend
+from multiproxy.config.capture import Capture
 from multiproxy.config.setting import about, setting
 from multiproxy.config.translation import Translation
 from multiproxy.config.values import (
@@ -327,6 +328,10 @@ class Config:
         History(),
         "the file that remembers finished requests, its settings, or false for memory only",
         text_is="path",
+    )
+    capture: Capture | None = setting(
+        None,
+        "keep the newest requests and answers, with prompts, for debugging; true = all defaults",
     )
     timeouts: Timeouts = setting(Timeouts(), "how long to wait for what")
     retry: Retry = setting(Retry(), "trying another backend, or its mode", text_is="mode")

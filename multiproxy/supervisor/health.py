@@ -86,6 +86,9 @@ class Vitals:
                 yield f"worker {row.index} has not answered for {stuck_s:.0f} s"
             if short := problem(row):
                 yield short
+        current = self._rollout.current
+        if current is not None and current.config.capture is not None:
+            yield "prompts and answers are being kept in files: capture is on"
         if self._watch is not None and self._watch.panic:
             yield self._watch.panic
         if self._stats.lost:

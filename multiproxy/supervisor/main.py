@@ -121,6 +121,7 @@ class Supervisor:
             log,
             self._folder.file("responses.db"),
             traces=tracing.ratio if tracing is not None else None,
+            captures_path=self._folder.file("captures"),
         )
         self._discovery = Discovery(log)
         self._tracing = tracing

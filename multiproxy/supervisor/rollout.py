@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from multiproxy._http.tls import backend_context, server_context
 from multiproxy.config import Backend, Config, Url, encode
 from multiproxy.supervisor.backend_rows import BackendRows, Row
+from multiproxy.supervisor.capture_folder import CaptureFolder
 from multiproxy.supervisor.key_rows import KeyRows
 from multiproxy.supervisor.log import Log
 from multiproxy.supervisor.managed import ManagedServers
@@ -43,6 +44,7 @@ class Rollout:
         log: Log,
         responses_path: str = "",
         traces: float | None = None,
+        captures_path: str = "",
     ) -> None:
         self.current: Deployment | None = None
         self.next: Deployment | None = None
@@ -54,6 +56,7 @@ class Rollout:
         self._managed = managed
         self._watch = watch
         self._responses_path = responses_path  # of the stored responses all workers share
+        self._captures = CaptureFolder(captures_path, log)
         self._traces = traces  # the share of requests whose traces are recorded
         self._log = log
         self._numbers = 0
@@ -85,6 +88,7 @@ class Rollout:
                 "replica_of": self._keys.replica_of,
                 "traces": self._traces,
                 "responses": self._responses_path if config.store_responses else "",
+                "captures": self._captures.make(config.capture),
             }
             # The dashboard's password is not for workers, nor is what a command is told.
             backends = tuple(map(_without_arguments, config.backends))
@@ -118,6 +122,7 @@ class Rollout:
     def _promote(self, following: Deployment) -> None:
         before, self.current, self.next = self.current, following, None
         self._rows.make_current(following.rows, following.generation.number)
+        self._captures.serve(following.config.capture)
         if before is None:
             count = len(following.generation.workers)
             self._log.info(f"ready: {count} worker{'' if count == 1 else 's'} serving")

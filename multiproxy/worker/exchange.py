@@ -16,6 +16,7 @@ from multiproxy.errors import Cancelled, InternalError, ProxyError, ShuttingDown
 from multiproxy.routing.table import Route
 from multiproxy.worker import endpoints, local, understanding
 from multiproxy.worker.account import Account
+from multiproxy.worker.capture import Captured
 from multiproxy.worker.endpoints import Endpoint, Kind
 from multiproxy.worker.gate import UNCOUNTED
 from multiproxy.worker.reply import Reply
@@ -40,6 +41,7 @@ class Exchange:
         # what ``run`` has found so far
         self._visit = UNCOUNTED
         self._serving: Serving | None = None
+        self._captured: Captured | None = None
         self._running = False  # a task that is cancelled before its first step runs nothing
         self._gone = False
         self._cancelled = False  # by an operator
@@ -62,6 +64,9 @@ class Exchange:
             if endpoint.is_local:
                 await self._answer_locally(endpoint)
                 return
+            if self._worker.captures is not None:
+                name = self._visit.principal.name
+                self._captured = self._worker.captures.begin(name, body, self._client)
             request = understanding.read(
                 endpoint, self._head, body, self._worker.config.limits.objects
             )
@@ -165,6 +170,8 @@ class Exchange:
         # An answer that was cut counts with what was read and said of it.
         prompt_tokens = max(record.prompt_tokens, self._account.live.prompt_processed)
         self._visit.close(prompt_tokens + max(0, record.output_tokens))
+        if self._captured is not None:
+            self._captured.end(record)
         noise = endpoint is not None and endpoint.is_noise and not record.error
         self._worker.finished(self, None if noise else record)
 

@@ -28,6 +28,7 @@ from multiproxy.worker import cors, own_memory, tasks
 from multiproxy.worker.access_log import AccessLog
 from multiproxy.worker.account import Account
 from multiproxy.worker.backends import Backends, parse_urls
+from multiproxy.worker.capture import Captures
 from multiproxy.worker.certificate import Certificate
 from multiproxy.worker.doorway import Doorway
 from multiproxy.worker.endpoints import dialect_of
@@ -118,6 +119,8 @@ class Worker:
         )
         ratio = extra.get("traces")
         self.tracing = None if ratio is None else Tracing(ratio, self._chance)
+        folder = extra.get("captures", "")
+        self.captures = Captures(config.capture, folder) if config.capture and folder else None
         self.stored = Stored(extra.get("responses", ""))
         self._log = AccessLog(2, as_json=_log_as_json(config.log.format))
         self._names = {position: id for id, position in extra["backends"].items()}

@@ -13,6 +13,7 @@ from multiproxy.dialects import splice
 from multiproxy.routing import ejection, queue, retry_budget
 from multiproxy.worker import (
     attempt,
+    capture,
     exchange,
     lease,
     placer,
@@ -204,6 +205,14 @@ DEFENCES: dict[str, Defence] = {
     "pipelined requests are bounded": Defence(
         server.ClientConnection, "_hold", lambda self, data: self._held.append(data),
         f"{SERVER}::test_eight_requests_may_wait_and_a_ninth_ends_the_connection"),
+    # privacy
+    "what looks like a secret is not kept": Defence(
+        capture, "_SECRETS", (),
+        "worker/test_capture.py::test_what_looks_like_a_secret_or_a_file_is_left_out"),
+    "only those are kept who were named": Defence(
+        capture.Captures, "begin", lambda self, who, body, client, begin=capture.Captures.begin:
+            begin(self, self._settings.keys[0], body, client),
+        "worker/test_capture.py::test_only_those_keys_are_kept_that_were_named"),
     # the process
     "its own failure is told as an error": Defence(
         exchange.Exchange, "_tell", nothing,

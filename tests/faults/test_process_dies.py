@@ -43,6 +43,7 @@ def test_a_killed_worker_takes_its_own_streams_along_and_no_others(arena, seed, 
         dialects=list(PATHS),
         tokens=[5, 60],
         kept=0.0,
+        limit_s=120,
     )
     held, gaps = 0, []
     for _ in range(kills):
@@ -77,9 +78,10 @@ def test_streams_outlive_a_killed_supervisor_and_nothing_else_does(arena, seed, 
         proxy = arena.serve(workers=2)
         workers = proxy.worker_pids()
         running = arena.load(
-            proxy.port, requests=40, at_once=40, seed=seed + turn, tokens=[40, 80], kept=0.0
-        )
-        until(lambda w=workers, p=proxy: sum(connections_of(pid, p.port) for pid in w) == 40)
+            proxy.port, requests=40, at_once=40, seed=seed + turn, tokens=[160, 240], kept=0.0,
+            limit_s=120,
+        )  # fmt: skip
+        until(lambda w=workers, p=proxy: sum(connections_of(pid, p.port) for pid in w) == 40, 30)
         os.kill(proxy.pid, signal.SIGKILL)
         report = running.report()
         report.check("ok")
@@ -106,6 +108,7 @@ def test_reloads_that_add_and_remove_backends_fail_nothing(arena, seed, tell):
         tokens=[2, 60],
         streamed=0.7,
         kept=0.9,
+        limit_s=120,
     )
     for turn in range(reloads):
         ports = chance.sample(arena.injector.ports, chance.choice([2, 3]))
@@ -133,9 +136,10 @@ def test_sigterm_lets_streams_run_to_the_limit_and_tells_the_others(arena, seed,
         proxy = arena.serve(workers=2, timeouts={"drain": "1s"})
         workers = proxy.worker_pids()
         running = arena.load(
-            proxy.port, requests=60, at_once=60, seed=seed + turn, tokens=[5, 100], kept=0.0
-        )
-        until(lambda w=workers, p=proxy: sum(connections_of(pid, p.port) for pid in w) > 40)
+            proxy.port, requests=60, at_once=60, seed=seed + turn, tokens=[5, 100], kept=0.0,
+            limit_s=120,
+        )  # fmt: skip
+        until(lambda w=workers, p=proxy: sum(connections_of(pid, p.port) for pid in w) > 40, 30)
         proxy.terminate()
         assert proxy.wait(30) == 0
         report = running.report()
