@@ -6,6 +6,7 @@ should see the mistake, because their own check of the arguments tells the model
 """
 
 import re
+from operator import is_not
 from typing import Any
 
 import orjson
@@ -95,10 +96,10 @@ def sanitised_arguments(value: object) -> str:
     if not isinstance(value, str):
         text = encoded(value).decode()
         return text if isinstance(value, dict) else orjson.dumps({UNPARSED: text}).decode()
-    if not value.strip(_SPACE):
-        return "{}"
     if isinstance(_parse(value), dict):
         return value
+    if not value.strip(_SPACE):
+        return "{}"
     return orjson.dumps({UNPARSED: value}).decode()
 
 
@@ -109,20 +110,16 @@ def sanitised_history(messages: object) -> list[Any] | None:
     """
     if not isinstance(messages, list):
         return None
-    changed = [_sanitised_message(message) for message in messages]
-    if all(new is old for new, old in zip(changed, messages, strict=True)):
-        return None
+    changed: list[Any] | None = None
+    for number, message in enumerate(messages):
+        calls = message.get("tool_calls") if isinstance(message, dict) else None
+        if not calls or not isinstance(calls, list):
+            continue
+        mended = [_sanitised_call(call) for call in calls]
+        if any(map(is_not, mended, calls)):
+            changed = changed or messages.copy()
+            changed[number] = {**message, "tool_calls": mended}
     return changed
-
-
-def _sanitised_message(message: Any) -> Any:
-    calls = message.get("tool_calls") if isinstance(message, dict) else None
-    if not calls or not isinstance(calls, list):
-        return message
-    changed = [_sanitised_call(call) for call in calls]
-    if all(new is old for new, old in zip(changed, calls, strict=True)):
-        return message
-    return {**message, "tool_calls": changed}
 
 
 def _sanitised_call(call: Any) -> Any:
