@@ -22,7 +22,7 @@ _BLANK = re.compile(r"[\x00-\x20]+")
 
 
 def check_media(messages: object, path: str, *, takes_remote: bool) -> None:
-    """Look at every part of a conversation that came to ``path`` of a request.
+    """Look at every part of a conversation: of ``messages``, or of Responses' ``input``.
 
     ``takes_remote`` is whether a backend may fetch what is not in the request itself.
 
@@ -30,12 +30,12 @@ def check_media(messages: object, path: str, *, takes_remote: bool) -> None:
         InvalidRequest: an address is neither http(s) nor data.
         Unsupported: it is http(s), which is switched off.
     """
-    for number, message in enumerate(messages if isinstance(messages, list) else ()):
-        if type(message) is dict:
-            if type(content := message.get("content")) is list:
-                _check_parts(content, f"{path}[{number}].content", takes_remote)
-            if type(output := message.get("output")) is list:
-                _check_parts(output, f"{path}[{number}].output", takes_remote)
+    if not isinstance(messages, list):
+        return
+    for name in _NESTED if path == "input" else _NESTED[:1]:
+        for number, message in enumerate(messages):
+            if type(message) is dict and type(parts := message.get(name)) is list:
+                _check_parts(parts, f"{path}[{number}].{name}", takes_remote)
 
 
 def check_address(address: str, path: str, *, takes_remote: bool) -> None:
