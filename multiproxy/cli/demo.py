@@ -17,6 +17,7 @@ from multiproxy.cli import exit_codes, serve
 from multiproxy.cli.demo_servers import SERVERS
 from multiproxy.config import Address, ConfigError, load
 from multiproxy.config.units import Malformed, address
+from multiproxy.supervisor import own_code
 
 LOOPBACK = "127.0.0.1"
 
@@ -104,8 +105,9 @@ def _world(
     """The servers and the clients: one process, so that the demo starts soon."""
     servers = [f"--server={name}={sock.fileno()}" for name, sock in sockets.items()]
     world = subprocess.Popen(
-        [sys.executable, "-m", "multiproxy.cli.demo_traffic", "--api", str(api),
+        [*own_code.command("multiproxy.cli.demo_traffic"), "--api", str(api),
          "--rate", str(rate), "--lifeline", str(lifeline), *servers],
+        env=own_code.environ(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=[lifeline, *(sock.fileno() for sock in sockets.values())],

@@ -3,6 +3,8 @@
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
+from multiproxy.supervisor import own_code
+
 OnExit = Callable[[int], None]
 
 
@@ -26,7 +28,7 @@ class Children:
 
         ``on_exit`` gets the exit status, negative for the signal that ended it. What a
         ``silent`` one prints is thrown away, its errors are not; ``output`` is a descriptor that
-        gets both. ``environ`` is its environment, by default ours.
+        gets both. ``environ`` is its environment, by default what our own code needs.
 
         Raises:
             OSError: the system has no room for another process, or there is no such program.
@@ -36,7 +38,7 @@ class Children:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if silent else output,
             stderr=output,
-            env=environ,
+            env=own_code.environ() if environ is None else environ,
             pass_fds=inherit,
             # Ctrl+C in a terminal goes to its whole process group, but a worker must not end
             # before the supervisor has decided to drain.

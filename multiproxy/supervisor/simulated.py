@@ -6,18 +6,18 @@ started again, and whoever connects in between waits a moment instead of being r
 
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from multiproxy.config import Address, Simulate, Url
+from multiproxy.supervisor import own_code
 from multiproxy.supervisor.backend_rows import Row
 from multiproxy.supervisor.children import Children
 from multiproxy.supervisor.descriptors import bound_address, listen
 from multiproxy.supervisor.log import Log
 
-COMMAND = (sys.executable, "-m", "multiproxy", "simulate")
+COMMAND = own_code.command("multiproxy", "simulate")
 RESTART_S = 1.0  # between two starts of one server
 
 

@@ -7,18 +7,18 @@ on the same listening socket; when all of it serves, the old one is drained. Eve
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from multiproxy.scoreboard import WORKERS, Scoreboard, WorkerState
+from multiproxy.supervisor import own_code
 from multiproxy.supervisor.children import Children
 from multiproxy.supervisor.descriptors import file_of
 from multiproxy.supervisor.log import Log
 
-COMMAND = (sys.executable, "-m", "multiproxy", "worker")
+COMMAND = own_code.command("multiproxy", "worker")
 
 QUICK_DEATH_S = 2.0  # a worker that lived shorter is likely to die again
 FIRST_BACKOFF_S = 0.25  # after the second quick death in a row; doubles
