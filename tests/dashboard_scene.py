@@ -8,6 +8,7 @@ from multiproxy.supervisor.dashboard.views import (
     AttemptView,
     BackendState,
     BackendView,
+    ChangeView,
     EventView,
     FinishedView,
     HealthView,
@@ -32,6 +33,7 @@ class Scene:
     now: float = NOW
     backend_list: list[BackendView] = field(default_factory=list)
     model_list: list[ModelView] = field(default_factory=list)  # empty: what backends report
+    change_list: list[ChangeView] = field(default_factory=list)  # of every backend
     running_list: list[RunningView] = field(default_factory=list)
     finished_list: list[FinishedView] = field(default_factory=list)
     stored_list: list[FinishedView] = field(default_factory=list)  # the history, newest first
@@ -55,6 +57,9 @@ class Scene:
 
     def backends(self) -> list[BackendView]:
         return list(self.backend_list)
+
+    def changes(self, backend: str) -> list[ChangeView]:
+        return list(self.change_list)
 
     def models(self) -> list[ModelView]:
         if self.model_list:

@@ -218,6 +218,7 @@ class Supervisor:
                 self._collect_at = now + COLLECT_S
                 self._remember(self._stats.collect())
                 self._pressures.tick()
+                self._provider.tick()
             self._draw(now)
         except Exception:
             # A bug in here must not take the workers' parent away; it shows in the log.

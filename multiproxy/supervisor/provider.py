@@ -22,6 +22,7 @@ from multiproxy.supervisor.managed import ManagedServers
 from multiproxy.supervisor.metrics import Metrics
 from multiproxy.supervisor.metrics_now import Now
 from multiproxy.supervisor.model_views import model_views, report
+from multiproxy.supervisor.state_history import StateHistory
 from multiproxy.supervisor.stats import Stats
 from multiproxy.supervisor.watch import Watch
 
@@ -37,6 +38,7 @@ _STATES: Mapping[BackendState, views.BackendState] = {
 _ADMITTING = (views.BackendState.UP, views.BackendState.SLEEPING)
 _KINDS: Mapping[Level, str] = {Level.INFO: "ok", Level.WARNING: "warn", Level.ERROR: "err"}
 USAGE_REFRESH_S = 5.0  # a month of hours is some ten thousand sums
+NOTE_STATES_S = 1.0
 MOST_USAGES = 32  # different questions that are answered from memory
 
 
@@ -59,6 +61,8 @@ class Provider:
         """``config`` gives the settings in use, None before there are any."""
         self.health = health
         self._config = config
+        self._states = StateHistory()
+        self._noted = 0.0  # when, monotonic
         self._board = board
         self._rows = rows
         self._watch = watch
@@ -73,6 +77,16 @@ class Provider:
     def backends(self) -> list[views.BackendView]:
         current = [self._backend(row, is_current=True) for row in self._rows.current()]
         return current + [self._backend(row, is_current=False) for row in self._rows.retired()]
+
+    def tick(self) -> None:
+        """Remember now and then what state the backends are in."""
+        now = time.monotonic()
+        if now - self._noted >= NOTE_STATES_S:
+            self._noted = now
+            self._states.note(self.backends(), time.time())
+
+    def changes(self, backend: str) -> list[views.ChangeView]:
+        return self._states.of(backend)
 
     def models(self) -> list[views.ModelView]:
         config, rows = self._config(), self._rows.current()

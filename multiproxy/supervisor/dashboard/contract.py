@@ -9,6 +9,7 @@ from typing import Protocol
 
 from multiproxy.supervisor.dashboard.views import (
     BackendView,
+    ChangeView,
     EventView,
     FinishedView,
     HealthView,
@@ -71,6 +72,10 @@ class Provider(Protocol):
 
     def backends(self) -> list[BackendView]:
         """In the order of the configuration, which is the order of every list and colour."""
+        ...
+
+    def changes(self, backend: str) -> list[ChangeView]:
+        """The states that this run saw it in, oldest first, the last one is the present."""
         ...
 
     def models(self) -> list[ModelView]:

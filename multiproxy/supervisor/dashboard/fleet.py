@@ -10,11 +10,13 @@ from multiproxy.supervisor.dashboard.views import (
     BackendView,
     LineView,
     SummaryView,
+    WindowView,
 )
 
 Data = dict[str, object]
 
-SHOWN_LINES = 8  # of what a command wrote; the JSON has all that are kept
+SHOWN_LINES = 8  # of what a command wrote
+ALL_LINES = 1000  # more than are kept
 
 # What usually helps, by a word of the reason; the first that fits.
 ADVICE = (
@@ -46,22 +48,23 @@ def head(snapshot: Snapshot, look: Look) -> Data:
 
 
 def rows(snapshot: Snapshot, look: Look) -> Data:
-    view = snapshot.window(windows.chosen(look).name)
+    sums = snapshot.window(windows.chosen(look).name)
+    cards = [card(snapshot, view, sums) for view in snapshot.backends]
+    return {"cards": cards, "window": sums.window}
+
+
+def card(snapshot: Snapshot, view: BackendView, sums: WindowView, lines: int = SHOWN_LINES) -> Card:
     output = snapshot.pulse.output
-    cards = [
-        Card(
-            backend,
-            view.by_backend.get(backend.id, SummaryView()),
-            overview.pips(backend.slots_busy, backend.slots_total or 0),
-            overview.spark(output[backend.id], 240, 44) if backend.id in output else "",
-            windows.rate_now(output[backend.id]) if backend.id in output else 0.0,
-            snapshot.now - backend.since if backend.since is not None else None,
-            advice(backend),
-            backend.server.lines[-SHOWN_LINES:] if backend.server else (),
-        )
-        for backend in snapshot.backends
-    ]
-    return {"cards": cards, "window": view.window}
+    return Card(
+        view,
+        sums.by_backend.get(view.id, SummaryView()),
+        overview.pips(view.slots_busy, view.slots_total or 0),
+        overview.spark(output[view.id], 240, 44) if view.id in output else "",
+        windows.rate_now(output[view.id]) if view.id in output else 0.0,
+        snapshot.now - view.since if view.since is not None else None,
+        advice(view),
+        view.server.lines[-lines:] if view.server else (),
+    )
 
 
 def advice(view: BackendView) -> str:

@@ -127,18 +127,26 @@ def kpis(snapshot: Snapshot, look: Look) -> Data:
     }
 
 
-def throughput(snapshot: Snapshot, look: Look) -> Data:
-    """Output tokens per second over the window, stacked in the order of the configuration."""
+def throughput(snapshot: Snapshot, look: Look, only: str = "") -> Data:
+    """Output tokens per second over the window, stacked in the order of the configuration.
+
+    ``only`` leaves one backend of them, in its own colour.
+    """
     view = snapshot.window(windows.chosen(look).name)
     width, height = 600, 200
     names = list(dict.fromkeys(b.id for b in snapshot.backends))  # a replaced one may come twice
     names += sorted(view.output.keys() - set(names) - {""})  # no longer configured
     lines = {name: figures.thinned(view.output[name]) for name in names if name in view.output}
     now = snapshot.pulse.output
+    if only:
+        lines = {name: line for name, line in lines.items() if name == only}
+        now = {name: line for name, line in now.items() if name == only}
     base = [0.0] * len(next(iter(lines.values()), ()))
     top = figures.nice_top(max(summed(lines.values())))
     series = []
     for number, name in enumerate(names, start=1):
+        if only and name != only:
+            continue
         colour = (number - 1) % SERIES + 1
         speed = windows.rate_now(now[name]) if name in now else 0.0
         own = lines.get(name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from jinja2 import Environment
 
 from multiproxy.supervisor.dashboard import (
+    backend,
     fleet,
     models,
     overview,
@@ -84,6 +85,12 @@ FRAME = (
 # A link per window; they never change under the reader.
 WINDOW_SWITCH = Fragment("window-switch", windows.switch, once=True)
 
+# Of the backend or the model that a page is about.
+NEWEST_REQUESTS = (
+    Fragment("requests-running", requests.running, fast=True),
+    Fragment("requests-finished", requests.newest),
+)
+
 PAGES = (
     Page(
         "overview",
@@ -146,6 +153,25 @@ PAGES = (
             WINDOW_SWITCH,
         ),
         query=(windows.FIELD,),
+    ),
+    Page(
+        "backend",
+        "/backends/{id}",
+        "Backend",
+        "backends",
+        (
+            *FRAME,
+            Fragment("backend-head", backend.head),
+            Fragment("backend-now", backend.now),
+            Fragment("throughput", backend.throughput),
+            Fragment("backend-states", backend.states),
+            *NEWEST_REQUESTS,
+            WINDOW_SWITCH,
+        ),
+        query=("id", windows.FIELD),
+        parent="backends",
+        exists=backend.exists,
+        load=requests.load,
     ),
     Page(
         "models",

@@ -18,6 +18,9 @@ FIRST_GLANCE = 256  # exchanges looked at before asking for all that are kept
 KEPT = 8192
 MIXED_S = 60.0  # of the order in memory: records come in rounds, of several workers
 
+SHOWN_OF_ONE = 20
+OF_ONE = {"backend": "backend", "model": "model"}  # pages that list the requests of their subject
+
 Data = dict[str, object]
 
 STATUSES = {
@@ -42,7 +45,10 @@ class Filter:
 
     @classmethod
     def of(cls, look: Look) -> "Filter":
-        return cls(**{name: value.strip()[:200] for name, value in look.query})
+        values = {name: value.strip()[:200] for name, value in look.query}
+        if look.page in OF_ONE:
+            return cls(**{OF_ONE[look.page]: values.get("id", "")})
+        return cls(**values)
 
     @property
     def is_empty(self) -> bool:
@@ -105,6 +111,17 @@ def finished(snapshot: Snapshot, look: Look) -> Data:
         "is_filtered": not wanted.is_empty,
         "is_older": bool(wanted.before),
         "is_running": bool(snapshot.running),
+    }
+
+
+def newest(snapshot: Snapshot, look: Look) -> Data:
+    """On a page that lists a few beside other things."""
+    rows = _page(snapshot, look)[:SHOWN_OF_ONE]
+    return {
+        "rows": activity.finished_rows(rows, snapshot.now, SHOWN_OF_ONE),
+        "is_filtered": False,
+        "is_older": False,
+        "is_running": bool(running_views(snapshot, look)),
     }
 
 

@@ -132,11 +132,11 @@ class Routes:
         raise MethodNotAllowed("This address is not for that.", headers=((b"allow", allow),))
 
     def _find_by_id(self, path: str) -> Handler | None:
-        before_id, slash, last = path.rpartition("/")
-        handler = self._by_id.get(before_id + slash)
-        if handler is None or not last:
-            return None
-        return lambda request: handler(replace(request, query={"id": last}))
+        """An id is all that follows: names of models have slashes."""
+        for before_id, handler in self._by_id.items():
+            if path.startswith(before_id) and path != before_id:
+                return partial(_with_id, handler, path.removeprefix(before_id))
+        return None
 
     # -- pages -------------------------------------------------------------------------------
 
@@ -248,6 +248,10 @@ class Routes:
         if not hmac.compare_digest(token.encode(), self._token.encode()):
             raise NotAllowed("The form is from before a restart. Go back, reload, try again.")
         return form
+
+
+async def _with_id(handler: Handler, id: str, request: Request) -> Response | EventStream:
+    return await handler(replace(request, query={**request.query, "id": id}))
 
 
 async def _answer(response: Response, request: Request) -> Response:

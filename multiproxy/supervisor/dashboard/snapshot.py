@@ -8,6 +8,7 @@ from multiproxy.supervisor.dashboard.contract import Provider
 from multiproxy.supervisor.dashboard.feed import Look
 from multiproxy.supervisor.dashboard.views import (
     BackendView,
+    ChangeView,
     EventView,
     FinishedView,
     HealthView,
@@ -45,6 +46,9 @@ class Snapshot:
     @cached_property
     def backends(self) -> list[BackendView]:
         return self._provider.backends()
+
+    def changes(self, backend: str) -> list[ChangeView]:
+        return self._provider.changes(backend)
 
     @cached_property
     def models(self) -> list[ModelView]:

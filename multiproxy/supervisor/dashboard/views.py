@@ -104,6 +104,15 @@ class BackendView:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeView:
+    """From ``at`` on a backend was in that state."""
+
+    at: float
+    state: BackendState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelView:
     """A name that clients may ask for, and where it goes; ``backends`` are ids.
 

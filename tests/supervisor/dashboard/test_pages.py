@@ -59,8 +59,12 @@ class Structure(HTMLParser):
 
 
 def look_at(page: str, scene: Scene) -> Look:
-    shown = [*scene.running_list, *scene.finished_list]
-    return Look(page, (("id", shown[0].id if shown else "none"),) if page == "request" else ())
+    subjects = {
+        "request": [*scene.running_list, *scene.finished_list],
+        "backend": scene.backend_list,
+    }
+    known = [each.id for each in subjects.get(page, ())]
+    return Look(page, (("id", next(iter(known), "none")),) if page in subjects else ())
 
 
 def render(scene: Scene, page: str = "overview", theme: str = "") -> str:
