@@ -80,7 +80,7 @@ def _with_results_behind_calls(messages: Sequence[Message]) -> Iterator[Message]
     results, moved = _results_of_calls(messages)
     due: list[int] = []
     for index, message in enumerate(messages):
-        if message["role"] != "assistant":  # the turn of calls is over, by its results or not
+        if due and message["role"] != "assistant":  # the turn is over, by its results or not
             yield from (messages[result] for result in sorted(due))
             due.clear()
         if index not in moved:

@@ -138,8 +138,9 @@ class Relayed(Job):
         asks = self._chat and self.stream and policy.is_llama_cpp and bool(data)
         self._strips_progress = asks and "return_progress" not in data
         if self._strips_progress:
-            # The body is an object with members: its last byte but white space is its brace.
-            body = body.rstrip()[:-1] + b',"return_progress":true}'
+            # The body is an object with members; the view spares a large one a second copy.
+            members = memoryview(body)[: body.rindex(b"}")]
+            body = b"".join((members, b',"return_progress":true}'))
         return body
 
     def continues(self, policy: Policy) -> bool:
@@ -169,6 +170,7 @@ class Translated(Job):
         super().__init__(request, request_id, context)
         self._mapped_for: tuple[Policy, str | None] | None = None
         self._chat: dict[str, Any] = {}
+        self._ready: bytes | None = None  # a body that was written and not sent yet
         self._simplifies = False  # tools whose schemas a backend refuses
         self._amendments: dict[type[ProxyError], Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
@@ -180,6 +182,7 @@ class Translated(Job):
         """Return the Chat request for a backend, mapped once per policy and name."""
         if self._mapped_for != (policy, model):
             self._chat = dict(self._map(policy, model))
+            self._ready = None
             self._simplifies = policy.schema_sanitize == "on_error"
             if policy.schema_sanitize == "always" and self._chat.get("tools"):
                 self._chat["tools"] = sanitised_tools(self._chat["tools"])
@@ -187,7 +190,12 @@ class Translated(Job):
         return self._chat
 
     def encode(self, policy: Policy, model: str | None) -> bytes:
-        return self._written(self._amended(policy, model))
+        """See ``Job``; what is written to see whether it can be told is sent by the next call."""
+        chat = self._amended(policy, model)
+        body, self._ready = self._ready, None
+        if body is None:
+            body = self._ready = self._written(chat)
+        return body
 
     def continues(self, policy: Policy) -> bool:
         return self.stream and policy.is_llama_cpp and can_continue(self._chat)
@@ -213,6 +221,7 @@ class Translated(Job):
     def amend(self, error: ProxyError) -> bool:
         if type(error) in self._amendments:
             return False  # it did not help
+        self._ready = None
         match error:
             case GrammarRejected() if self._chat.get("tools") and self._simplifies:
                 self._context.refused_tools.add(self._chat["tools"])

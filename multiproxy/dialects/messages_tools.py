@@ -67,7 +67,7 @@ def mentions(messages: Sequence[object]) -> Mentions:
     """Read the whole conversation for calls, references and changes; never raises."""
     found = Mentions()
     for message in messages:
-        content = message.get("content") if isinstance(message, Mapping) else None
+        content = message.get("content") if isinstance(message, dict) else None
         for block in _blocks(content):
             match block.get("type"):
                 case "tool_use":
@@ -255,7 +255,7 @@ def _unavailable(index: int, kind: str) -> Unsupported:
 
 def _blocks(content: object) -> Iterator[Mapping[str, Any]]:
     if isinstance(content, list):
-        yield from (block for block in content if isinstance(block, Mapping))
+        yield from (block for block in content if isinstance(block, dict))
 
 
 def _note(names: set[str], name: object) -> None:

@@ -212,6 +212,16 @@ def test_its_stream_becomes_one_object():
 # -- messages and responses ---------------------------------------------------------------------
 
 
+def test_what_was_written_to_see_whether_it_can_be_told_is_what_is_sent():
+    job = messages()
+    checked = job.encode(LLAMA, "demo")
+    assert job.encode(LLAMA, "demo") is checked
+    again = job.encode(LLAMA, "demo")  # for another attempt; nothing was kept until then
+    assert again == checked and again is not checked
+    assert orjson.loads(job.encode(LLAMA, "other"))["model"] == "other"
+    assert orjson.loads(job.encode(STRICT, "other")) != orjson.loads(job.encode(LLAMA, "other"))
+
+
 def test_messages_are_translated_and_stream_or_fold():
     job = messages(stream=True)
     body = sent(job, LLAMA, "other")
