@@ -72,8 +72,8 @@ class Connection:
             while await self._exchange(patience_s):
                 patience_s = IDLE_TIMEOUT_S
             await self._finish()
-        except (ConnectionError, TimeoutError):
-            pass  # it left, or it never reads
+        except OSError:
+            pass  # it left, maybe before it was told the end (ENOTCONN), or it never reads
         finally:
             self._writer.transport.abort()  # without effect after an orderly end
 
@@ -213,9 +213,10 @@ class Connection:
             self._write(
                 self._head(
                     200,
-                    ("Content-Type", "text/event-stream"),
+                    ("Content-Type", stream.content_type),
                     ("Cache-Control", "no-store"),
                     ("X-Accel-Buffering", "no"),  # nginx would hold messages back otherwise
+                    *stream.headers,
                 )
             )
             if not self._head_only:

@@ -1,6 +1,7 @@
 """One request and its answer as plain values: what pages see instead of HTTP."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import Protocol
@@ -93,8 +94,24 @@ class Seat(Protocol):
     def close(self) -> None: ...
 
 
+class Piecewise:
+    """The place of one reader at an answer of its own."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
+        self._pieces = pieces
+
+    async def next(self) -> bytes | None:
+        return await anext(self._pieces, None)
+
+    def close(self) -> None:
+        """End what makes them."""
+        self._closing = asyncio.ensure_future(self._pieces.aclose())
+
+
 @dataclass(frozen=True, slots=True)
 class EventStream:
-    """An answer without end: the messages of ``seat`` as server-sent events."""
+    """An answer in pieces: what ``seat`` gives until it ends, by default server-sent events."""
 
     seat: Seat
+    content_type: str = "text/event-stream"
+    headers: tuple[tuple[str, str], ...] = field(default=())

@@ -4,7 +4,6 @@ The dashboard asks the API itself, so that the page needs no other origin and no
 a script. Nothing of a prompt or an answer is kept or logged.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -13,7 +12,7 @@ from dataclasses import asdict
 
 from multiproxy.dialects.trial import PATHS, Piece, Trial
 from multiproxy.errors import InvalidRequest, Overloaded
-from multiproxy.supervisor.dashboard.messages import EventStream
+from multiproxy.supervisor.dashboard.messages import EventStream, Piecewise
 from multiproxy.supervisor.dashboard.play import Outcome, Play
 from multiproxy.supervisor.dashboard.snapshot import Snapshot
 
@@ -32,9 +31,13 @@ assert DIALECTS.keys() == PATHS.keys()
 
 def form(snapshot: Snapshot) -> Data:
     """What can be chosen."""
-    names = [name for backend in snapshot.backends for name in backend.models]
-    return {"models": list(dict.fromkeys(names)), "dialects": DIALECTS, "most_tokens": MOST_TOKENS,
-            "asked": asked_of({"max_tokens": str(TOKENS)})}  # fmt: skip
+    names = [name for view in snapshot.models for name in (view.name, *view.aliases)]
+    return {
+        "models": [name for name in dict.fromkeys(names) if "*" not in name],
+        "dialects": DIALECTS,
+        "most_tokens": MOST_TOKENS,
+        "asked": asked_of({"max_tokens": str(TOKENS)}),
+    }
 
 
 def asked_of(form: Mapping[str, str]) -> Data:
@@ -60,7 +63,7 @@ class Playground:
             InvalidRequest: a field makes no sense.
             Overloaded: enough are running.
         """
-        return EventStream(_Seat(self._events(self._play(form))))
+        return EventStream(Piecewise(self._events(self._play(form))))
 
     async def whole(self, form: Mapping[str, str]) -> tuple[list[Piece], Outcome]:
         """The complete answer, for a page without script; raises as ``stream`` does."""
@@ -105,20 +108,6 @@ def trial_of(form: Mapping[str, str]) -> Trial:
     if not key.isascii() or any(not "!" <= letter <= "~" for letter in key):
         raise InvalidRequest("The key has characters that no key has.", param="key")
     return Trial(dialect, model, prompt, int(tokens))
-
-
-class _Seat:
-    """The place of one page at its own answer."""
-
-    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
-        self._events = events
-
-    async def next(self) -> bytes | None:
-        return await anext(self._events, None)
-
-    def close(self) -> None:
-        """End the exchange, and with it the generation."""
-        self._closing = asyncio.ensure_future(self._events.aclose())
 
 
 def _event(name: str, data: Mapping[str, object]) -> bytes:

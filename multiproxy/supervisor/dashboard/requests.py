@@ -54,10 +54,10 @@ class Filter:
     def is_empty(self) -> bool:
         return not any((self.q, self.status, self.model, self.backend, self.key))
 
-    def url(self, before: str = "") -> str:
+    def url(self, before: str = "", path: str = "/requests") -> str:
         values = {f.name: getattr(self, f.name) for f in fields(self)} | {"before": before}
         query = urlencode({name: value for name, value in values.items() if value})
-        return "/requests" + (f"?{query}" if query else "")
+        return path + (f"?{query}" if query else "")
 
     @property
     def wanted(self) -> Wanted:
@@ -129,7 +129,14 @@ def paging(snapshot: Snapshot, look: Look) -> Data:
     wanted = Filter.of(look)
     _, before = page(snapshot, look)
     older = wanted.url(before) if before else ""
-    return {"older": older, "newest": wanted.url() if wanted.before else ""}
+    return {
+        "older": older,
+        "newest": wanted.url() if wanted.before else "",
+        "exports": [
+            (kind.upper(), wanted.url(wanted.before, f"/requests.{kind}"))
+            for kind in ("csv", "json")
+        ],
+    }
 
 
 def page(snapshot: Snapshot, look: Look) -> tuple[list[FinishedView], str]:

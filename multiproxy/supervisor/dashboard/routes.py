@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from multiproxy.errors import MethodNotAllowed, NotAllowed, NotFound, ProxyError
-from multiproxy.supervisor.dashboard import usage_export
+from multiproxy.supervisor.dashboard import requests_export, usage_export
 from multiproxy.supervisor.dashboard.actions import Actions, action_routes, place, wants_json
 from multiproxy.supervisor.dashboard.api import TWINS, json_response
 from multiproxy.supervisor.dashboard.contract import Provider
@@ -64,7 +64,8 @@ class Routes:
             "/api/session": self._session,
         }
         for kind in ("csv", "json"):
-            self._get[f"/usage.{kind}"] = partial(self._export, kind)
+            self._get[f"/usage.{kind}"] = partial(self._export_usage, kind)
+            self._get[f"/requests.{kind}"] = partial(self._export_requests, kind)
         self._post: dict[str, Handler] = {"/theme": self._switch_theme}
         self._playground = Playground(lambda: provider.health().api_url)
         self._post |= {"/try": self._try, "/try/stream": self._try_stream}
@@ -167,7 +168,12 @@ class Routes:
         html = moment.fragment(fragment, look)
         return Response(body=html.encode())
 
-    async def _export(self, kind: str, request: Request) -> Response:
+    async def _export_requests(self, kind: str, request: Request) -> EventStream:
+        snapshot = self._renderer.moment().snapshot
+        look = _look(BY_NAME["requests"], request)
+        return requests_export.stream(self._provider, snapshot, look, kind)
+
+    async def _export_usage(self, kind: str, request: Request) -> Response:
         snapshot = self._renderer.moment().snapshot
         return usage_export.response(snapshot, _look(BY_NAME["usage"], request), kind)
 

@@ -37,7 +37,7 @@ def as_csv(choice: Choice, records: Sequence[Mapping[str, object]]) -> bytes:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(["hour", choice.by, *COLUMNS[2:]])
     for record in records:
-        writer.writerow([_inert(record[name]) for name in COLUMNS])
+        writer.writerow([inert(record[name]) for name in COLUMNS])
     return out.getvalue().encode()
 
 
@@ -45,7 +45,7 @@ def as_json(choice: Choice, records: Sequence[Mapping[str, object]]) -> bytes:
     return json.dumps({"range": choice.range, "by": choice.by, "hours": records}).encode() + b"\n"
 
 
-def _inert(value: object) -> object:
+def inert(value: object) -> object:
     """A spreadsheet must not run a name as a formula."""
     return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
 

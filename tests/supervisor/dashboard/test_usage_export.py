@@ -51,10 +51,10 @@ def test_json_has_the_same_numbers_and_the_names_as_they_are(snapshot):
 
 @pytest.mark.parametrize("name", ["=1", "+1", "-1", "@x", "\tx"])
 def test_a_name_that_looks_like_a_formula_is_made_text(name):
-    assert usage_export._inert(name) == f"'{name}"
-    assert usage_export._inert("qwen-3") == "qwen-3"
-    assert usage_export._inert(-5) == -5
-    assert usage_export._inert("") == ""
+    assert usage_export.inert(name) == f"'{name}"
+    assert usage_export.inert("qwen-3") == "qwen-3"
+    assert usage_export.inert(-5) == -5
+    assert usage_export.inert("") == ""
 
 
 async def test_both_files_can_be_fetched(serve):
