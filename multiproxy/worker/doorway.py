@@ -18,7 +18,8 @@ ACCEPT_RETRY_S = 0.1  # when descriptors ran out
 class Doorway:
     """Accepts for the worker ``index``, at most ``most`` connections at a time.
 
-    ``accepted`` is the count of all that were taken, those that broke at once among them.
+    ``accepted`` is the count of all that were taken, those that broke at once among them;
+    ``shaking_hands`` of those that are not among the connections yet.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Doorway:
         self._most = most
         self._loop = asyncio.get_running_loop()
         self._listener: socket.socket | None = None
-        self._shaking_hands = 0  # connections that are not in ``connections`` yet
+        self.shaking_hands = 0
         self.accepted = 0
 
     def open(self, listener: socket.socket) -> None:
@@ -56,7 +57,7 @@ class Doorway:
     def _accept(self) -> None:
         """Take one connection per wake-up, unless another worker has far fewer."""
         assert self._listener is not None
-        mine = len(self._service.connections) + self._shaking_hands
+        mine = len(self._service.connections) + self.shaking_hands
         if mine >= self._most:
             self._pause(ACCEPT_RETRY_S)
             return
@@ -79,7 +80,7 @@ class Doorway:
 
     async def _connect(self, sock: socket.socket) -> None:
         tls = self._certificate.context if self._certificate is not None else None
-        self._shaking_hands += 1
+        self.shaking_hands += 1
         try:
             await self._loop.connect_accepted_socket(
                 lambda: ClientConnection(self._service),
@@ -90,7 +91,7 @@ class Doorway:
         except OSError:
             sock.close()  # it left between accept and here, or does not speak TLS
         finally:
-            self._shaking_hands -= 1
+            self.shaking_hands -= 1
         self._row.connections = len(self._service.connections)
 
     def _pause(self, seconds: float) -> None:

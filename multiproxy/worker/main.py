@@ -280,7 +280,8 @@ class Worker:
         self._check_drained(self._loop.time())
 
     def _check_drained(self, now: float) -> None:
-        if not self._service.connections and not self._exchanges:
+        is_empty = not self._service.connections and not self._doorway.shaking_hands
+        if is_empty and not self._exchanges:
             self._end()
         elif now > self._drain_deadline:
             for exchange in list(self._exchanges):

@@ -26,6 +26,7 @@ async def test_prompts_and_answers_are_kept_until_the_end_if_the_operator_wants_
     for number in range(3):
         answer = await ask(place.port, chat(f"@echo word{number} 2"))
         assert answer.outcome == "ok"
+    await asyncio.to_thread(place.proxy.wait_for_requests, 3)
     kept = [json.loads(path.read_text()) for path in sorted(folder.iterdir())]
     assert [f"word{number}:1" in told["answer"] for number, told in enumerate(kept, 1)] == [
         True

@@ -55,6 +55,22 @@ async def test_a_draining_worker_finishes_what_runs(staff):
     assert workplace.worker._ended.done()
 
 
+async def test_a_client_that_is_just_let_in_is_waited_for(staff, listener):
+    workplace, _ = await staff()
+    worker, address = workplace.worker, listener.getsockname()
+    worker.serve(socket.socket(fileno=listener.detach()))
+    with socket.create_connection(address) as client:
+        await workplace.until(lambda: worker._doorway.shaking_hands)
+        worker.drain()
+        assert not worker._ended.done()
+        await workplace.until(lambda: worker._service.connections)
+        client.setblocking(False)
+        client.sendall(GET)
+        await workplace.until(lambda: not worker._service.connections)
+        assert client.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
+    await worker.wait_ended()
+
+
 async def test_a_drain_that_takes_too_long_is_cut_short(staff):
     workplace, _ = await staff(tokens_per_second=20, config={"timeouts": Timeouts(drain=60)})
     client = workplace.client()
