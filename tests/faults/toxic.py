@@ -32,8 +32,15 @@ class Wire:
         self._backend = backend
         self._chance = random.Random(seed)
         self._toxics = toxics
+        self._tasks: set[asyncio.Task[None]] = set()  # else nobody has them, once a peer is gone
 
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection in a task of its own."""
+        task = asyncio.create_task(self._carry(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         toxic = self._chance.choice(self._toxics)
         most = PROBES + self._chance.randrange(8_000) if toxic not in WHOLE else sys.maxsize
         try:
@@ -78,7 +85,7 @@ class Wire:
 
 async def main(port: int, backend: int, seed: int, toxics: list[str]) -> None:
     wire = Wire(backend, seed, toxics)
-    server = await asyncio.start_server(wire.carry, "127.0.0.1", port)
+    server = await asyncio.start_server(wire.accept, "127.0.0.1", port)
     print("carrying", flush=True)
     await server.serve_forever()
 
