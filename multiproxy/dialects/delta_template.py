@@ -21,14 +21,15 @@ _MAX_VAIN = 32  # a stream whose events never repeat is not worth the learning
 class DeltaTemplate:
     """The form of the last plain delta of one stream; ``kind`` is what it means.
 
-    Events of more than ``max_size`` bytes are of no form.
+    ``head`` is what an event of this form has on the wire up to its string, with the quote, and
+    ``tail`` what comes from the other quote on. Events of more than ``max_size`` bytes are of
+    no form.
     """
 
     def __init__(self, max_size: int = sys.maxsize) -> None:
         self.kind: type[Event] | None = None
         self._max_size = max_size
-        self._head = b"\0"  # of an event on the wire, to its string's quote; this begins none
-        self._tail = b""  # from the other quote on
+        self.head, self.tail = b"\0", b""  # no event begins so
         self._start, self._end = 0, 0  # of the string, quotes included
         self._index: int | None = None  # of the call
         self._vain = 0  # times that something was learned since the last hit
@@ -36,8 +37,8 @@ class DeltaTemplate:
     def text_of(self, piece: bytes) -> str | None:  # per piece
         """The string of a piece that is one whole event of this form, None for any other."""
         if (
-            not piece.startswith(self._head)
-            or not piece.endswith(self._tail)
+            not piece.startswith(self.head)
+            or not piece.endswith(self.tail)
             or len(piece) > self._max_size
         ):
             return None
@@ -75,7 +76,7 @@ class DeltaTemplate:
                 self._index = event.index
             case _:
                 return
-        self._head = b"\0"
+        self.head = b"\0"
         # Only one member of this name: it is the delta's, wherever it stands. Data of several
         # lines stands otherwise on the wire.
         if data.count(name) == 1 and data.find(b"\n") < 0:
@@ -84,4 +85,4 @@ class DeltaTemplate:
                 self.kind = type(event)
                 framed, behind = _FRAMED % data, len(data) - found.end() + 2
                 self._start, self._end = start + 6, -behind
-                self._head, self._tail = framed[: start + 7], framed[-behind - 1 :]
+                self.head, self.tail = framed[: start + 7], framed[-behind - 1 :]

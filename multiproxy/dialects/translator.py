@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Protocol
 
 from multiproxy.dialects.chat_stream import ChatReader
-from multiproxy.dialects.continuation import Journal
+from multiproxy.dialects.continuation import MAX_RUN, Journal
 from multiproxy.dialects.events import (
     Done,
     Event,
@@ -79,6 +79,7 @@ class EventTranslator(ABC):
         self.finish_reason: str | None = None
         self.stop_info: StopInfo | None = None
         self.journal: Journal | None = None
+        self._run: list[bytes] | None = None  # where the journal has what differs only in its text
         self.scale = 1.0  # of the counts the client is told; ``usage`` has the true ones
         self._reader = reader
         self._out: list[bytes] = []
@@ -87,10 +88,16 @@ class EventTranslator(ABC):
         return b""
 
     def feed(self, piece: bytes) -> bytes:  # per piece
-        if self.journal is not None:
-            self.journal.add(piece)
         reader = self._reader
         text = reader.repeat(piece)
+        if self.journal is not None:
+            run = self._run
+            if text is not None and run is not None and len(run) < MAX_RUN:
+                run.append(piece)
+            else:
+                self.journal.add(piece)
+                form = reader.template
+                self._run = None if text is None else self.journal.run_of(form.head, form.tail)
         if text is None:
             return self._consume(reader.feed(piece))
         if self.failure is None and (out := self._continue(reader.template.kind, text)) is not None:
@@ -104,7 +111,7 @@ class EventTranslator(ABC):
         return self._consume(self._reader.eof())
 
     def go_on(self) -> None:
-        self.failure = self.journal = None
+        self.failure = self.journal = self._run = None
         self._reader.begin()
 
     @abstractmethod

@@ -132,11 +132,12 @@ class Relay:
                     return
             out = translator.feed(payload)
             if self.committed:
-                if out is payload and framed is not None and self._downstream.chunked:
-                    self._downstream.bytes_out += len(payload)
+                downstream = self._downstream
+                downstream.bytes_out += len(out)
+                if out is payload and framed is not None and downstream.chunked:
                     self._client.transport.write(framed)  # the backend's own chunk, untouched
                 elif out:
-                    self._downstream.write(out)
+                    self._client.write(out)  # it is open
             elif out or not self._is_folding:
                 self._before_commit(out)
             if translator.failure is not None:

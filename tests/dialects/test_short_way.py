@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multiproxy.dialects.chat_fold import ChatFold
+from multiproxy.dialects.continuation import MAX_RUN, Journal
 from multiproxy.errors import BackendProtocolError
 
 MAKERS = {
@@ -66,6 +67,31 @@ def test_the_short_way_is_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     said = translator.feed(chat.text("c"))
     assert (b'"c"' in said) is ("folded" not in name)
     assert translator.events == 3
+
+
+@pytest.mark.parametrize("name", ["messages", "responses"])
+@settings(max_examples=40, deadline=None)
+@given(events=st.lists(runs, max_size=6), more=st.integers(0, 3 * MAX_RUN))
+def test_a_journal_has_all_that_came_on_it(name: str, events: list[list[bytes]], more: int) -> None:
+    pieces = [chat.ROLE, *(event for run in events for event in run)]
+    pieces += [chat.text(f"{number} ") for number in range(more)]
+    translator, alone = MAKERS[name](), Journal()
+    translator.journal = Journal()
+    for piece in pieces:
+        translator.feed(piece)
+        alone.add(piece)
+    assert translator.journal.spoken(more, None) == alone.spoken(more, None)
+
+
+def test_a_run_of_the_journal_is_bounded() -> None:
+    translator = MAKERS["messages"]()
+    translator.journal = Journal()
+    longest = 0
+    for number in range(5 * MAX_RUN):
+        translator.feed(chat.text(f"{number} "))
+        longest = max(longest, len(translator._run or ()))
+    assert MAX_RUN - 1 <= longest <= MAX_RUN
+    assert len(translator.journal._parts) <= 7  # each run has become one event
 
 
 KEEPERS: dict[str, Any] = {
