@@ -289,6 +289,10 @@ class ClientConnection(asyncio.Protocol):
         """
         self._linger(ERROR_LINGER_S, half_close=False)
 
+    def serves(self, exchange: Exchange) -> bool:
+        """Whether an exchange's client still waits for it: no byte may follow its answer."""
+        return self._exchange is exchange
+
     @property
     def is_slow(self) -> bool:
         """Whether the write buffer is over its mark: ``client_ready`` is still to come."""

@@ -117,6 +117,11 @@ class Attempt:
         if self._connection is not None:
             self._connection.abort()
 
+    def finish(self) -> None:
+        """End a stream that is complete but for its backend's end."""
+        if self.relay is not None and not self.relay.done.done():
+            self.relay.finish()
+
     def pause(self) -> None:
         """The client does not keep up."""
         if self._connection is not None:

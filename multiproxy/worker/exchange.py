@@ -150,7 +150,7 @@ class Exchange:
         return [each for each in found if each and each.candidates and may_use(each.model)]
 
     def _tell(self, error: ProxyError) -> None:
-        if not self._gone:
+        if not self._gone and self._client.serves(self):
             self._reply.tell(error, self._serving.translator if self._serving else None)
 
     def _close(self) -> None:
@@ -189,11 +189,19 @@ class Exchange:
         self.stop()
 
     def stop(self) -> None:
-        """End now: the client left, or this process ends."""
+        """End now: the client left, or this process ends. What was told to its end ends well."""
+        if not self._gone and self._is_answered():
+            return
         if self._serving is not None:
             self._serving.abort()
         if self.task is not None and self._running:
             self.task.cancel()
+
+    def _is_answered(self) -> bool:
+        """Whether the client has its whole answer, once its stream is ended."""
+        if self._serving is not None and self._serving.has_told_all:
+            self._serving.finish()
+        return self._running and not self._client.serves(self)
 
     def cancel(self) -> None:
         """End now: an operator wants it."""

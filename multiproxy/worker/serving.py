@@ -258,6 +258,11 @@ class Serving:
         told = self.translator is not None and self.translator.finished
         return told and self._reply.downstream.is_open
 
+    def finish(self) -> None:
+        """End a stream whose last event was told, without its backend's end."""
+        if self._attempt is not None:
+            self._attempt.finish()
+
     def abort(self) -> None:
         """Stop the backend, in this very callback."""
         if self._attempt is not None:

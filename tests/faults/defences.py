@@ -214,6 +214,9 @@ DEFENCES: dict[str, Defence] = {
             begin(self, self._settings.keys[0], body, client),
         "worker/test_capture.py::test_only_those_keys_are_kept_that_were_named"),
     # the process
+    "nothing follows an answer's end": Defence(
+        exchange.Exchange, "_is_answered", always(False),
+        f"{EXCHANGE}::test_nothing_follows_a_streams_end_when_the_process_ends_just_then"),
     "its own failure is told as an error": Defence(
         exchange.Exchange, "_tell", nothing,
         f"{EXCHANGE}::test_the_end_of_the_process_is_told"),

@@ -113,7 +113,7 @@ async def test_a_plain_client_on_a_tls_port_is_closed(served):
         except ConnectionError:
             pass
     writer.close()
-    await workplace.until(lambda: workplace.worker._doorway._shaking_hands == 0)
+    await workplace.until(lambda: workplace.worker._doorway.shaking_hands == 0)
     reader, writer = await connect(port)
     assert (await ask(reader, writer, chat(max_tokens=1))).status == 200
     writer.close()
@@ -137,8 +137,8 @@ async def test_a_renewed_certificate_is_shown_to_new_connections_and_cuts_no_old
 async def test_clients_that_never_finish_their_handshake_count_as_connections(served):
     workplace, port = served
     socks = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
-    await workplace.until(lambda: workplace.worker._doorway._shaking_hands == 3)
+    await workplace.until(lambda: workplace.worker._doorway.shaking_hands == 3)
     assert not workplace.worker._service.connections
     for sock in socks:
         sock.close()
-    await workplace.until(lambda: workplace.worker._doorway._shaking_hands == 0)
+    await workplace.until(lambda: workplace.worker._doorway.shaking_hands == 0)

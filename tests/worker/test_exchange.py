@@ -395,3 +395,67 @@ async def test_a_failure_at_any_call_leaves_one_record_and_nothing_else(
         answer = await workplace.client().ask(chat(stream=stream))
         assert answer.complete and answer.body[-20:] == expected.body[-20:], n
     assert n > (6 if stream else 3)
+
+
+class Watched(ListTransport):
+    """Says when a word was written."""
+
+    def __init__(self, word: bytes, told: Callable[[], None]) -> None:
+        super().__init__()
+        self._word = word
+        self._told: Callable[[], None] | None = told
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if self._told is not None and self._word in data:
+            told, self._told = self._told, None
+            told()
+
+
+@pytest.mark.parametrize("stop", ["stop", "cancel"])
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("/v1/chat/completions", b"0\r\n\r\n"),  # its last byte, its task not yet awake
+        ("/v1/chat/completions", b"[DONE]"),  # its last event, its backend not yet at its end
+        ("/v1/responses", b"response.completed"),
+    ],
+)
+async def test_nothing_follows_a_streams_end_when_the_process_ends_just_then(
+    staff, path, word, stop
+):
+    workplace, _ = await staff()
+
+    def end() -> None:
+        for exchange in workplace.exchanges:
+            asyncio.get_running_loop().call_soon(getattr(exchange, stop))
+
+    client = workplace.client(Watched(word, end))
+    body = chat() if "chat" in path else {"model": "demo", "input": "hi", "stream": True}
+    answer = await client.ask(body, path)
+    assert answer.complete and b"shutting_down" not in answer.body
+    assert b"cancelled" not in answer.body and answer.body.endswith(DONE)
+    assert workplace.endings == [(200, "--")]
+    assert workplace.is_clean()
+
+
+async def test_a_whole_answer_is_not_answered_twice_when_the_process_ends_behind_it(staff):
+    """Storing a response is waited for behind its answer."""
+    workplace, _ = await staff()
+    waits, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def keep(*_: object) -> None:
+        waits.set()
+        await goes_on.wait()
+
+    workplace.worker.keep_response = keep  # type: ignore[method-assign]
+    client = workplace.client()
+    client.send({"model": "demo", "input": "hi"}, "/v1/responses")
+    await waits.wait()
+    written = client.transport.written
+    for exchange in workplace.exchanges:
+        exchange.stop()
+    goes_on.set()
+    await workplace.settled()
+    assert client.transport.written == written and Answer(written).json["status"] == "completed"
+    assert workplace.endings == [(200, "--")]
