@@ -11,8 +11,15 @@ from figures import Figures, Results, median, not_ok, sent, spread, values
 
 _ROOT = Path(__file__).resolve().parent.parent
 
-# Loads that are streams which have to be translated: a dialect, and "stream".
-TRANSLATED = ("messages stream", "responses stream")
+# Loads that are worth what they cost beside another: what is made of the same tokens.
+_BESIDE = {
+    "messages stream": ("stream", "{name}: an event of {load} costs {told} x the relay of Chat"),
+    "responses stream": ("stream", "{name}: an event of {load} costs {told} x the relay of Chat"),
+    "whole chat": (
+        "short chat",
+        "{name}: a token folded costs {told} x one streamed, requests too",
+    ),
+}
 
 Column = tuple[str, str, float, str]  # title, key, divisor, format
 _CPU: list[Column] = [
@@ -42,7 +49,7 @@ _WITH_SPREAD = ("cpu_us", "p99_us", "added_p50_us", "added_p99_us", "added_first
 
 def unit(load: str) -> str:
     """What is counted under this load."""
-    if load == "whole chat":
+    if load in ("whole chat", "short chat"):
         return "token"
     return "event" if "stream" in load else "request"
 
@@ -89,29 +96,27 @@ def show(results: Results, out: dict[str, str]) -> None:
     """Print everything, and who is missing."""
     for load, rounds in results.items():
         print(f"\n{load}\n{table(load, rounds)}")
-    print("", *translation_costs(results), sep="\n")
+    print("", *relative_costs(results), sep="\n")
     for name, why in out.items():
         print(f"without {name}: {why.splitlines()[0]}")
 
 
-def translation_costs(results: Results) -> list[str]:
-    """For each load of translated streams one line: its CPU per event beside the relay's.
+def relative_costs(results: Results) -> list[str]:
+    """For each load that is held against another one line: its CPU beside the other's.
 
     The ratio is taken within a round, where both had the same machine.
     """
     lines = []
-    for load in TRANSLATED:
-        for name, translated in results.get(load, {}).items():
+    for load, (other, line) in _BESIDE.items():
+        for name, measured in results.get(load, {}).items():
             ratios = [
-                one["cpu_us"] / relayed["cpu_us"]
-                for one, relayed in zip(
-                    translated, results.get("stream", {}).get(name, []), strict=False
-                )
-                if one.get("cpu_us") and relayed.get("cpu_us")
+                one["cpu_us"] / beside["cpu_us"]
+                for one, beside in zip(measured, results.get(other, {}).get(name, []), strict=False)
+                if one.get("cpu_us") and beside.get("cpu_us")
             ]
             if ratios:
                 told = cell(ratios, ".2f", spreads=True)
-                lines.append(f"{name}: an event of {load} costs {told} x the relay of Chat")
+                lines.append(line.format(name=name, load=load, told=told))
     return lines
 
 

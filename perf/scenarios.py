@@ -77,7 +77,10 @@ def scenarios(shape: Shape, *, rewrites: bool = False, bodies: float = 1.0) -> l
         ),
         Scenario("request", small, connections=connections, rate=shape.request_rate),
         # Each connection asks once per second for 40 tokens, which take 0.8 s.
-        Scenario("whole chat", "whole chat", 0, shape.streams, rate=shape.streams, tokens=40),
+        *(
+            Scenario(name, question, 0, shape.streams, rate=shape.streams, tokens=40)
+            for name, question in (("short chat", "chat"), ("whole chat", "whole chat"))
+        ),
         Scenario(
             "first token",
             "chat",

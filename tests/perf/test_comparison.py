@@ -146,6 +146,19 @@ def test_a_table_has_medians_multiples_of_nginx_and_the_first_process_apart():
     assert told[2].split() == "multiproxy 30.0 (26.0..40.0) 2.0 1.50 1 of 30".split()
 
 
+def test_what_is_made_of_the_same_tokens_is_held_against_each_other_within_a_round():
+    results = {
+        "stream": {"multiproxy": [figures(cpu_us=20.0), figures(cpu_us=40.0)]},
+        "responses stream": {"multiproxy": [figures(cpu_us=30.0), figures(cpu_us=40.0)]},
+        "short chat": {"multiproxy": [figures(cpu_us=50.0)], "nginx": [figures(cpu_us=30.0)]},
+        "whole chat": {"multiproxy": [figures(cpu_us=40.0)], "nginx": []},
+    }
+    assert report.relative_costs(results) == [
+        "multiproxy: an event of responses stream costs 1.25 (1.00..1.50) x the relay of Chat",
+        "multiproxy: a token folded costs 0.80 x one streamed, requests too",
+    ]
+
+
 def test_a_result_of_files_that_are_in_no_commit_is_not_stored(monkeypatch, capsys):
     monkeypatch.setattr(report, "commit", lambda: "0123456789-dirty")
     monkeypatch.setattr("sys.argv", ["compare.py", "--only", "direct"])

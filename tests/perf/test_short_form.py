@@ -31,7 +31,7 @@ def proxy(tmp_path_factory) -> Iterator[Contestant]:
         proxy.stop()
 
 
-@pytest.mark.parametrize("load", ["request", "whole chat", "100 KB body"])
+@pytest.mark.parametrize("load", ["request", "short chat", "whole chat", "100 KB body"])
 def test_every_request_is_answered_with_what_the_backend_said(load, proxy):
     figures = measure(proxy, gentle(LOADS[load]), CORES, "short", 0.5)
     assert not_ok([figures]) == 0, figures["why"]
