@@ -110,6 +110,7 @@ class Server:
             "open_connections": facts.open_connections,
             "requests": dict(facts.requests),
             "generations": facts.generations,
+            "deferred": facts.deferred,
             "finished": facts.finished,
             "aborted": facts.aborted,
             "faults": dict(facts.faults),
