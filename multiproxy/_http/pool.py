@@ -72,6 +72,21 @@ class Pool:
             self._idle.pop(0).abort()  # the new one takes its place: they must not pile up
         return await self._open()
 
+    async def is_refused(self) -> bool:
+        """Whether nobody listens there at this moment: the process is gone, however briefly."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                transport, _ = await loop.create_connection(
+                    asyncio.Protocol, self._host, self._port
+                )
+        except ConnectionRefusedError:
+            return True
+        except (OSError, UnicodeError):  # a timeout among them
+            return False
+        transport.abort()
+        return False
+
     def release(self, connection: BackendConnection) -> None:
         """Take a connection back; it is closed unless its answer ended to the byte."""
         if connection.state is not State.IDLE or not connection.is_reusable:

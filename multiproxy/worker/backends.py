@@ -130,6 +130,11 @@ class Backends:
         """Return the bytes per token seen with a model."""
         return self._ratios.setdefault(model, TokenRatio())
 
+    async def is_refused(self, index: int) -> bool:
+        """Whether a backend takes no connection at this moment."""
+        backend = self.by_index.get(index)
+        return backend is not None and await backend.pool.is_refused()
+
     def sweep(self, now: float) -> None:
         """Close connections that idled too long."""
         for backend in self.by_index.values():

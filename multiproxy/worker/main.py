@@ -107,7 +107,7 @@ class Worker:
         self.placer.slots = self.backends.slots
         self.mirror = Mirror(self)
         self.vocabularies = Vocabularies(self)
-        self.retries = Retries(config.retry, board, index)
+        self.retries = Retries(config.retry, board, index, self.backends.is_refused)
         self.retries.budget.resize(*self.backends.slots.values())
         self.context = Context(
             self._chance,

@@ -6,6 +6,7 @@ clock, the configuration and what other workers saw.
 
 import random
 import time
+from collections.abc import Awaitable, Callable
 
 from multiproxy.config import Retry
 from multiproxy.dialects.request import Request
@@ -21,6 +22,7 @@ from multiproxy.errors import (
 from multiproxy.routing.poison import Death, Suspicion, confirmed, hash_of, quarantined
 from multiproxy.routing.retry_budget import RetryBudget
 from multiproxy.scoreboard import BackendState, Scoreboard
+from multiproxy.worker import tasks
 
 PAUSE_S = (0.05, 0.25)  # before what was read once is read again
 MAX_DEATHS = 1  # a request that was there may be replayed once
@@ -31,14 +33,25 @@ _UNWORKED = (BackendBusy, BackendLoading)
 
 
 class Retries:
-    """The bank, the suspicions and the quarantine of one worker."""
+    """The bank, the suspicions and the quarantine of one worker.
 
-    def __init__(self, retry: Retry, board: Scoreboard, worker: int) -> None:
+    ``is_refused`` asks whether a backend takes no connections at this moment.
+    """
+
+    def __init__(
+        self,
+        retry: Retry,
+        board: Scoreboard,
+        worker: int,
+        is_refused: Callable[[int], Awaitable[bool]],
+    ) -> None:
         self._mode = retry.mode
         self._board = board
         self._worker = worker
         self._chance = random.Random()
         self.budget = RetryBudget(retry.budget)
+        self._is_refused = is_refused
+        self._looked_at: set[int] = set()  # backends that are looked at just now
         self._suspicions: list[Suspicion] = []
         self._quarantine: frozenset[int] = frozenset()
         self._deaths: list[Death] = []
@@ -86,6 +99,9 @@ class Retries:
             if len(self._suspicions) < MAX_SUSPICIONS:
                 body = hash_of(request.raw)
                 self._suspicions.append(Suspicion(body, backend, time.monotonic_ns()))
+                if backend not in self._looked_at:
+                    self._looked_at.add(backend)
+                    tasks.start(self._look(backend))
 
     def tick(self, now_ns: int) -> None:
         """Write down the deaths that the probes confirm, and take over those of all workers."""
@@ -97,6 +113,21 @@ class Retries:
             self._deaths = [Death(*each) for each in self._board.deaths.read()]
         if self._deaths:
             self._quarantine = quarantined(self._deaths, now_ns)
+
+    async def _look(self, backend: int) -> None:
+        """See a death that is over before a probe comes by: some are back within milliseconds."""
+        try:
+            is_dead = await self._is_refused(backend)
+        finally:
+            self._looked_at.discard(backend)
+        if not is_dead:
+            return
+        now_ns = time.monotonic_ns()
+        for suspicion in self._suspicions:
+            if suspicion.backend == backend:
+                self._board.deaths.add(self._worker, suspicion.body, backend, now_ns)
+        self._suspicions = [each for each in self._suspicions if each.backend != backend]
+        self.tick(now_ns)  # the same request may come again at once
 
     def _confirm(self, now_ns: int) -> None:
         open_ = []

@@ -324,3 +324,12 @@ def test_a_backend_that_leaves_or_talks_before_it_is_asked_is_unreachable():
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
     assert None in found and found <= {None, State.IDLE}
+
+
+async def test_a_backend_that_is_gone_for_a_moment_is_told_from_one_that_is_not(backend):
+    pool = pool_of(backend.port)
+    assert not await pool.is_refused()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert await pool_of(port).is_refused()
+    assert not await Pool("nowhere.invalid", 1, connect_timeout_s=5.0, pace=float).is_refused()

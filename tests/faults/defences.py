@@ -136,6 +136,9 @@ DEFENCES: dict[str, Defence] = {
     "two deaths end a request": Defence(
         retries, "MAX_DEATHS", 99,
         f"{RETRIES}::test_of_four_backends_a_deadly_request_reaches_two"),
+    "a death is seen although it is over": Defence(
+        retries.Retries, "_look", nothing,
+        f"{RETRIES}::test_deaths_that_are_over_before_a_probe_comes_by_are_seen"),
     "what killed is refused": Defence(
         retries, "quarantined", always(frozenset()),
         f"{RETRIES}::test_a_request_that_killed_two_backends_is_refused_by_every_worker"),

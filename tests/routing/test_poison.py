@@ -15,6 +15,13 @@ def test_a_hundred_equal_requests_at_one_dying_backend_are_one_death():
     assert quarantined([Death(7, 0, 1 * S)] * 100, 3 * S) == frozenset()
 
 
+def test_one_death_that_several_saw_at_about_the_same_time_is_one():
+    seen = [Death(7, 0, 10 * S), Death(7, 0, int(11.5 * S)), Death(7, 0, int(12.9 * S))]
+    assert quarantined(seen, 14 * S) == frozenset()
+    assert quarantined([*seen, Death(7, 0, 13 * S)], 14 * S) == {7}
+    assert quarantined([*seen, Death(7, 1, 12 * S)], 14 * S) == {7}
+
+
 def test_one_backend_that_was_killed_twice_counts_twice():
     assert quarantined([Death(7, 0, 1 * S), Death(7, 0, 30 * S)], 31 * S) == {7}
 

@@ -1,5 +1,6 @@
 """What may be sent again, and what may not be sent at all."""
 
+import asyncio
 import time
 
 import orjson
@@ -37,8 +38,12 @@ def board():
 @pytest.fixture
 def make(board):
     def make(mode="generation", budget=0.2, worker=0):
-        return Retries(Retry(mode=mode, budget=budget), board, worker)
+        async def is_refused(backend):
+            return backend in make.gone
 
+        return Retries(Retry(mode=mode, budget=budget), board, worker, is_refused)
+
+    make.gone = set()  # backends that take no connection
     return make
 
 
@@ -95,7 +100,7 @@ def die(board, backend, at_ns):
     board.backends.write(backend, row(BackendState.DOWN)._replace(since_ns=at_ns))
 
 
-def test_a_request_that_killed_two_backends_is_refused_by_every_worker(board, make):
+async def test_a_request_that_killed_two_backends_is_refused_by_every_worker(board, make):
     one, other = make(worker=0), make(worker=1)
     for backend, retries in ((0, one), (1, other)):
         retries.suspect(DEAD, REQUEST, backend)
@@ -114,7 +119,40 @@ def test_a_request_that_killed_two_backends_is_refused_by_every_worker(board, ma
     one.admit(REQUEST)
 
 
-def test_broken_connections_of_living_backends_quarantine_nothing(board, make):
+async def test_deaths_that_are_over_before_a_probe_comes_by_are_seen(board, make):
+    """Two backends are refused for a moment; the probes never see them down."""
+    retries, other = make(), make(worker=1)
+    make.gone = {0, 1}
+    for backend in (0, 0, 1):
+        retries.suspect(DEAD, REQUEST, backend)
+    retries.admit(REQUEST)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert retries._suspicions == [] and retries._looked_at == set()
+    other.tick(time.monotonic_ns())
+    for each in (retries, other):
+        with pytest.raises(Poisoned):
+            each.admit(REQUEST)
+
+
+async def test_one_backend_is_looked_at_once_however_many_requests_it_took_along(board, make):
+    asked = []
+
+    async def is_refused(backend):
+        asked.append(backend)
+        return True
+
+    retries = Retries(Retry(), board, 0, is_refused)
+    for _ in range(50):
+        retries.suspect(DEAD, REQUEST, 0)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    retries.tick(time.monotonic_ns())
+    retries.admit(REQUEST)  # one death, of a hundred equal requests
+    assert asked == [0]
+
+
+async def test_broken_connections_of_living_backends_quarantine_nothing(board, make):
     retries = make()
     for backend in (0, 1, 2):
         retries.suspect(DEAD, REQUEST, backend)
@@ -123,7 +161,7 @@ def test_broken_connections_of_living_backends_quarantine_nothing(board, make):
     retries.admit(REQUEST)
 
 
-def test_suspicions_are_bounded_and_need_a_death(make, monkeypatch):
+async def test_suspicions_are_bounded_and_need_a_death(make, monkeypatch):
     monkeypatch.setattr(retries_module, "MAX_SUSPICIONS", 2)
     retries = make()
     for error in (ERROR, BackendUnreachable("")):
