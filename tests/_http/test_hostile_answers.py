@@ -7,6 +7,7 @@ import random
 
 import pytest
 from _http.answering import Kept, asked
+from _http.damage import damaged
 from recordings import recording
 
 from multiproxy._http.client import State
@@ -23,27 +24,6 @@ SPLICES = (
     b"Transfer-Encoding: chunked\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n",
     b"ffffffffffffffff\r\n", b"-2\r\n", b";a=\"", b"\xff", b" ", b"\t", b"A" * 5000,
 )  # fmt: skip
-
-
-def damaged(data: bytes, chance: random.Random) -> bytes:
-    """``data`` with one to three bytes or pieces changed, put in, taken out or moved."""
-    for _ in range(chance.randint(1, 3)):
-        at, length = chance.randrange(len(data) + 1), chance.randint(1, 40)
-        kind = chance.randrange(6)
-        if kind == 0:
-            data = data[:at] + bytes([chance.randrange(256)]) + data[at + 1 :]
-        elif kind == 1:
-            data = data[:at] + chance.choice(SPLICES) + data[at:]
-        elif kind == 2:
-            data = data[:at] + data[at + length :]
-        elif kind == 3:
-            data = data[:at] + data[at : at + length] + data[at:]
-        elif kind == 4:
-            data = data[:at]
-        else:
-            data = data[at:] + data[:at]
-        data = data or b"x"
-    return data
 
 
 def fed(data: bytes, chance: random.Random) -> Kept:
@@ -67,7 +47,7 @@ def test_a_damaged_answer_has_one_verdict(name, full):
     rounds = (FULL if full else SHORT) // len(NAMES)
     for seed in range(rounds):
         chance = random.Random(f"{name} {seed}")
-        data = damaged(whole, chance)
+        data = damaged(whole, chance, SPLICES)
         sink = fed(data, chance)
         verdicts = [call for call in sink.calls if call != "head"]
         assert len(verdicts) == 1, (name, seed, sink.calls)
