@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import os
 import random
 import signal
@@ -41,7 +42,7 @@ from multiproxy.worker.mirror import Mirror
 from multiproxy.worker.placer import Placer
 from multiproxy.worker.pressure import Ladder
 from multiproxy.worker.retries import Retries
-from multiproxy.worker.rounds import Round
+from multiproxy.worker.rounds import LATE_S, READ_FIRST_S, Round
 from multiproxy.worker.stored import Stored
 from multiproxy.worker.tracing import Tracing
 from multiproxy.worker.vocabularies import Vocabularies
@@ -225,10 +226,13 @@ class Worker:
         self.row.state = WorkerState.SERVING
         self._loop.call_later(TICK_S, self._tick, 0)
 
-    def _tick(self, count: int) -> None:
+    def _tick(self, count: int, due: float = math.inf) -> None:
         started = time.monotonic_ns()
         now = self._loop.time()
-        self._loop.call_later(TICK_S, self._tick, count + 1)
+        if now - due > LATE_S:
+            self._loop.call_later(READ_FIRST_S, self._tick, count)
+            return
+        self._loop.call_later(TICK_S, self._tick, count + 1, now + TICK_S)
         self.refresh()
         self._carry_out_orders()
         self.retries.tick(started)

@@ -20,6 +20,7 @@ from multiproxy.worker import (
     pressure,
     relay,
     retries,
+    rounds,
     serving,
     stored,
     trust,
@@ -217,6 +218,10 @@ DEFENCES: dict[str, Defence] = {
             begin(self, self._settings.keys[0], body, client),
         "worker/test_capture.py::test_only_those_keys_are_kept_that_were_named"),
     # the process
+    "what came while a worker stood still is read first": Defence(
+        rounds, "LATE_S", 10.0**9,
+        "worker/test_rounds.py::"
+        "test_who_is_looked_at_late_is_first_given_the_time_to_be_read"),
     "nothing follows an answer's end": Defence(
         exchange.Exchange, "_is_answered", always(False),
         f"{EXCHANGE}::test_nothing_follows_a_streams_end_when_the_process_ends_just_then"),

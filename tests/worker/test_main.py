@@ -123,6 +123,22 @@ async def test_the_clock_tells_the_board_what_goes_on(staff):
     await workplace.settled()
 
 
+async def test_a_clock_that_is_late_lets_what_came_meanwhile_be_read_first(staff):
+    """A loop that got no processor runs its timers before it reads what came in time."""
+    workplace, _ = await staff()
+    client = workplace.client()
+    assert (await client.ask(None, "/livez", "GET")).status == 200
+    workplace.worker.drain()
+    client.connection._deadline = 0.0  # its time is over, and its next request unread
+    workplace.worker._tick(0, workplace.worker.now() - 1)
+    assert not client.transport.closed
+    assert (await client.ask(None, "/livez", "GET")).status == 200
+    other = workplace.client()
+    other.connection._deadline = 0.0
+    workplace.worker._tick(0, workplace.worker.now())
+    assert other.transport.closed
+
+
 async def test_the_clock_takes_over_what_the_probes_found(staff):
     workplace, _ = await staff()
     from worker.workplace import reports

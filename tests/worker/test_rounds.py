@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from multiproxy.worker.rounds import GROUP, Round
+from multiproxy.worker.rounds import GROUP, READ_FIRST_S, Round
 
 
 class Turns:
@@ -69,3 +69,16 @@ async def test_everybody_is_told_the_time_of_the_loop_and_of_the_monotonic_clock
     Round(["a"], lambda member, now, now_ns: told.append((now, now_ns)), 0.2).begin()
     [(now, now_ns)] = told
     assert before <= now and abs(now - now_ns / 1e9) < 60
+
+
+async def test_who_is_looked_at_late_is_first_given_the_time_to_be_read(monkeypatch):
+    turns, seen = Turns(monkeypatch), []
+    members = set(range(2 * GROUP))
+    Round(members, lambda member, now, now_ns: seen.append(member), 0.2).begin()
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now + 0.5)
+    turns.fire()
+    assert len(seen) == GROUP and [delay for delay, *_ in turns.waiting] == [READ_FIRST_S]
+    turns.fire()
+    assert sorted(seen) == sorted(members) and not turns.waiting
