@@ -20,7 +20,10 @@ _SIZE_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,%d})((?:[ \t]*;[ \t]*%s(?:[ \t]*=[ \t]*(?:%s|%s))?)*)"
     % (MAX_SIZE_DIGITS, _TOKEN, _TOKEN, _QUOTED)
 )
-_TRAILER_LINE = re.compile(rb"%s:[\t -~\x80-\xff]*" % _TOKEN)
+# Framing behind the body is a lie to somebody, though we drop trailers: RFC 9110 section 6.5.1.
+_TRAILER_LINE = re.compile(
+    rb"(?!(?i:transfer-encoding|content-length|host):)%s:[\t -~\x80-\xff]*" % _TOKEN
+)
 
 
 class ChunkedError(Exception):

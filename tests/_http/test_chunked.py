@@ -130,3 +130,10 @@ def test_what_we_accept_h11_reads_in_the_same_way(data, chance):
     assert (again, other.done) == (body, done)
     if done:
         assert h11_body(data) == body + b"|" + decoder.rest
+
+
+@pytest.mark.parametrize("field", ["Transfer-Encoding: gzip", "CONTENT-LENGTH: 5", "host: a"])
+def test_framing_is_no_trailer(field):
+    with pytest.raises(ChunkedError, match="a trailer is malformed"):
+        ChunkedDecoder().feed(b"1\r\na\r\n0\r\n%b\r\n\r\n" % field.encode())
+    assert ChunkedDecoder().feed(b"1\r\na\r\n0\r\nX-%b\r\n\r\n" % field.encode()) == b"a"
