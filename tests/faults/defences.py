@@ -223,7 +223,7 @@ DEFENCES: dict[str, Defence] = {
         "worker/test_rounds.py::"
         "test_who_is_looked_at_late_is_first_given_the_time_to_be_read"),
     "nothing follows an answer's end": Defence(
-        exchange.Exchange, "_is_answered", always(False),
+        server.ClientConnection, "serves", always(True),
         f"{EXCHANGE}::test_nothing_follows_a_streams_end_when_the_process_ends_just_then"),
     "its own failure is told as an error": Defence(
         exchange.Exchange, "_tell", nothing,
