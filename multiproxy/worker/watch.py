@@ -9,7 +9,7 @@ FINISH_GRACE_S = 5.0  # after the finish reason: how long usage and [DONE] may t
 # A backend that refuses connections and is silent this long is dead, whatever TCP thinks:
 # after SIGTERM a llama-server goes silent and keeps its streams open.
 SILENT_WHEN_DOWN_S = 2.0
-QUIET_S = 1.0  # how often a stream is looked at on which nothing moves
+QUIET_S = 1.0  # how often a stream is looked at on which nothing moves, unless a timeout is shorter
 
 
 class Watch:
@@ -17,6 +17,7 @@ class Watch:
 
     def __init__(self, timeouts: Timeouts, now: float) -> None:
         self._timeouts = timeouts
+        self._quiet_s = min(QUIET_S, timeouts.idle, timeouts.first_event or QUIET_S)
         self._began = now
         self._attempt_began = now
         self._alive_at = now  # the backend's last data event or progress
@@ -32,8 +33,8 @@ class Watch:
         return now < self._quiet_until and self._seen == (translator.events, translator.progress)
 
     def quiet(self, translator: Translator, now: float) -> None:
-        """All was looked at."""
-        self._quiet_until = now + QUIET_S
+        """All is looked at now; next when the client may want a sign of life, if not before."""
+        self._quiet_until = min(now + self._quiet_s, self._told_at + self._timeouts.comment)
         self._seen = (translator.events, translator.progress)
 
     def attempt_began(self, now: float) -> None:

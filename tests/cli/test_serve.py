@@ -65,13 +65,14 @@ def test_a_bad_option_and_a_bad_file_end_with_2(config, tmp_path, capsys):
 
 
 def test_a_taken_port_ends_with_3_and_says_how_to_find_the_holder(config, capsys):
+    before = set(threading.enumerate())
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         assert main(["serve", "-c", config, "--listen", f"127.0.0.1:{port}"]) == 3
     error = capsys.readouterr().err
     assert error.startswith(f"error: the API cannot listen on 127.0.0.1:{port}: Address already")
     assert f"ss -ltnp 'sport = :{port}'" in error
-    assert not any(thread.name == "log" for thread in threading.enumerate())
+    assert set(threading.enumerate()) <= before, "the log's thread has ended"
 
 
 def test_an_option_does_not_open_the_network_without_keys(config, capsys):

@@ -57,7 +57,8 @@ async def test_a_client_that_leaves_before_an_answer_that_is_not_streamed_stops_
         while not place.generations:
             await asyncio.sleep(0.005)
     (line,) = await place.logged(1)
-    assert (line["status"], line["end"]) == (499, "CW")
+    assert line["status"] == 499
+    assert line["end"] in ("CW", "CD")  # its first tokens may have been folded already
     await quiet(place)
 
 

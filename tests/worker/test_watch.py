@@ -146,3 +146,11 @@ def test_a_stream_is_quiet_until_something_comes_or_a_second_is_over():
     watch.quiet(stream, 0.3)
     watch.attempt_began(0.4)
     assert not watch.is_quiet(stream, 0.5), "another backend is asked"
+
+
+def test_timeouts_below_a_second_are_kept():
+    stream = Told()
+    for timeouts, due_s in ((Timeouts(comment=0.2), 0.2), (Timeouts(idle=0.5), 0.5)):
+        watch = Watch(timeouts, 0)
+        watch.quiet(stream, 0)
+        assert watch.is_quiet(stream, due_s - 0.01) and not watch.is_quiet(stream, due_s)
