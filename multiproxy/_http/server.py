@@ -291,7 +291,12 @@ class ClientConnection(asyncio.Protocol):
 
     def serves(self, exchange: Exchange) -> bool:
         """Whether an exchange's client still waits for it: no byte may follow its answer."""
-        return self._exchange is exchange
+        return self._exchange is exchange and not self.is_torn
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether nothing can be written any more, though nobody may have been told so yet."""
+        return self.transport.is_closing()
 
     @property
     def is_slow(self) -> bool:

@@ -82,6 +82,9 @@ class Exchange:
         except ProxyError as error:
             self._tell(error)
         except Exception as error:
+            if isinstance(error, RuntimeError) and self._client.is_torn:
+                self._gone = True  # uvloop refuses to write before it tells of the reset
+                return
             traceback.print_exception(error, file=sys.stderr)
             self._tell(InternalError("The proxy failed; its log has the details."))
         finally:

@@ -459,3 +459,39 @@ async def test_a_whole_answer_is_not_answered_twice_when_the_process_ends_behind
     await workplace.settled()
     assert client.transport.written == written and Answer(written).json["status"] == "completed"
     assert workplace.endings == [(200, "--")]
+
+
+class Torn(ListTransport):
+    """One that was reset behind a word, which its protocol is about to hear of; as uvloop's."""
+
+    def __init__(self, word: bytes) -> None:
+        super().__init__()
+        self._word = word
+
+    def write(self, data: bytes) -> None:
+        if self.closed:
+            raise RuntimeError("unable to perform operation; the handler is closed")
+        super().write(data)
+        self.closed = self._word in data
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (chat(max_tokens=1000), b'"content":'),
+        (chat(max_tokens=1000), b"text/event-stream"),
+        (chat(stream=False), b"nothing"),
+    ],
+)
+async def test_a_client_that_was_reset_a_moment_ago_is_no_failure_of_ours(
+    staff, capsys, body, word
+):
+    workplace, _ = await staff(tokens_per_second=500)
+    client = workplace.client(Torn(word))
+    client.send(body)
+    client.transport.closed = word == b"nothing"
+    await workplace.settled()
+    client.leave()
+    assert capsys.readouterr().err == ""
+    assert [status for status, _ in workplace.endings] == [499]
+    assert workplace.is_clean()
