@@ -10,6 +10,7 @@ import argparse
 import ast
 import asyncio
 import random
+import re
 from pathlib import Path
 
 import h11
@@ -68,9 +69,11 @@ async def read(data: bytes, *cuts: int) -> Reading:
 def strictly(data: bytes) -> list[Request]:
     """The requests that h11 reads, up to the first that it refuses.
 
-    Blank lines before a request may be ignored (RFC 9112 section 2.2), which h11 does not.
+    Blank lines before a request may be ignored (RFC 9112 section 2.2), and blanks may stand before
+    a chunk's extension (7.1.1), which h11 does not know.
     """
     found: list[Request] = []
+    data = re.sub(rb"(?<=\r\n)([0-9A-Fa-f]{1,16})[ \t]+;", rb"\1;", data)
     try:
         while data := data.lstrip(b"\r\n"):
             server = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)

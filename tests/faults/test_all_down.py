@@ -4,6 +4,7 @@ The short form asks fewer times; tests/e2e/test_failover.py looks closer.
 """
 
 import http.client
+import json
 import time
 
 from faults.asked import PATHS
@@ -16,7 +17,8 @@ AT_ONCE = 40  # clients that come when one backend is back
 
 def refusal(port: int) -> tuple[int, str, float]:
     """Status, ``Retry-After`` and seconds of one request."""
-    body = b'{"model": "demo", "messages": [{"role": "user", "content": "hi"}]}'
+    text = f"asked at {time.monotonic_ns()}"  # one that is there as two backends die is quarantined
+    body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": text}]})
     began = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
