@@ -7,6 +7,7 @@ from pathlib import Path
 _STATM = "/proc/self/statm"
 _MEMINFO = "/proc/meminfo"
 _GROUPS = "/sys/fs/cgroup"
+_OWN_GROUP = "/proc/self/cgroup"
 _PAGE = resource.getpagesize()
 _SHARE = 0.75  # of what there is: the supervisor and the kernel's buffers need some as well
 
@@ -24,12 +25,14 @@ def held(statm: str = _STATM) -> int:
     return (int(resident) - int(shared)) * _PAGE
 
 
-def available(meminfo: str = _MEMINFO, groups: str = _GROUPS) -> int | None:
-    """Three quarters of the machine's bytes, or of those of the container; None if unknown.
+def available(
+    meminfo: str = _MEMINFO, groups: str = _GROUPS, own_group: str = _OWN_GROUP
+) -> int | None:
+    """Three quarters of what the machine, container or service may have; None if unknown.
 
     Source: Linux, Documentation/admin-guide/cgroup-v2.rst (memory.max); version 1 for older hosts.
     """
-    limits = [*_of_machine(meminfo), *_of_groups(Path(groups))]
+    limits = [*_of_machine(meminfo), *_of_groups(Path(groups), own_group)]
     return int(min(limits) * _SHARE) if limits else None
 
 
@@ -43,11 +46,20 @@ def _of_machine(meminfo: str) -> Iterator[int]:
             yield int(line.split()[1]) * 1024
 
 
-def _of_groups(root: Path) -> Iterator[int]:
-    """Limits as a container sees them, which is the root of its own groups."""
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+def _of_groups(root: Path, own_group: str) -> Iterator[int]:
+    """Limits of the root, which is a container's own, and of our group and those above it."""
+    files = [root / "memory.max", root / "memory/memory.limit_in_bytes"]
+    try:
+        lines = Path(own_group).read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("0::/"):  # version 2
+            group = Path(line[4:])
+            files += [root / each / "memory.max" for each in (group, *group.parents)]
+    for file in files:
         try:
-            text = (root / name).read_text().strip()
+            text = file.read_text().strip()
         except OSError:
             continue
         if text.isdigit():  # else "max"

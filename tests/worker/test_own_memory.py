@@ -17,7 +17,8 @@ def test_what_is_held_grows_by_what_is_taken():
 
 def test_where_nobody_tells_it_is_nothing(tmp_path):
     assert own_memory.held(str(tmp_path / "statm")) == 0
-    assert own_memory.available(str(tmp_path / "meminfo"), str(tmp_path)) is None
+    nothing = str(tmp_path / "nothing")
+    assert own_memory.available(nothing, nothing, nothing) is None
 
 
 @pytest.fixture
@@ -28,9 +29,11 @@ def machine(tmp_path):
         meminfo = tmp_path / "meminfo"
         meminfo.write_text("MemTotal:        8388608 kB\nMemFree:         1000 kB\n")
         if limit:
-            (tmp_path / file).parent.mkdir(exist_ok=True)
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / file).write_text(limit + "\n")
-        return own_memory.available(str(meminfo), str(tmp_path))
+        own = tmp_path / "own"
+        own.write_text("0::/system.slice/multiproxy.service\n")
+        return own_memory.available(str(meminfo), str(tmp_path), str(own))
 
     return build
 
@@ -39,8 +42,16 @@ def test_three_quarters_of_the_machine_are_available(machine):
     assert machine() == 6 * 1024 * MIB
 
 
-@pytest.mark.parametrize("file", ["memory.max", "memory/memory.limit_in_bytes"])
-def test_or_of_its_container_when_that_has_less(machine, file):
+@pytest.mark.parametrize(
+    "file",
+    [
+        "memory.max",
+        "memory/memory.limit_in_bytes",
+        "system.slice/multiproxy.service/memory.max",
+        "system.slice/memory.max",
+    ],
+)
+def test_or_of_its_container_or_service_when_that_has_less(machine, file):
     assert machine(str(512 * MIB), file) == 384 * MIB
 
 
