@@ -7,13 +7,15 @@ and everything of ``soak_troubles`` happens. The judge of the fault runs (``test
 at every answer. The private memory and the descriptors of each process are read every ten
 seconds; behind the warm-up a line is laid through the memory by least squares. Reloads and kills
 of workers, which replace them, are for the warm-up. It exits with 1 if an answer was wrong or
-hung, if memory rises faster than ``--most``, or if a socket, a task or a timer is left behind.
+hung, if the log has a traceback, if memory rises faster than ``--most``, or if a socket, a task or
+a timer is left behind.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -25,7 +27,7 @@ from pathlib import Path
 from faults.arena import Arena, Report
 from faults.asked import PATHS
 from faults.books import sockets
-from multiproxy_process import MultiProxyProcess, memory_of
+from multiproxy_process import TRACEBACK, MultiProxyProcess, memory_of
 from waiting import until
 
 from soak_troubles import TIMEOUTS, Troubles, bad_wire
@@ -88,6 +90,7 @@ class Result:
     done: Counter[str]
     before: list[dict[str, int]]
     after: list[dict[str, int]]
+    bugs: list[str]  # tracebacks in the log, each once
 
 
 def held(proxy: MultiProxyProcess, counts: Path) -> list[dict[str, int]]:
@@ -155,7 +158,13 @@ def soak(arena: Arena, seconds: float, warm_up_s: float, seed: int, folder: Path
     after = least_held(proxy, folder)
     wire.kill()
     wire.wait()
-    return Result(report, processes, troubles.done, before, after)
+    return Result(report, processes, troubles.done, before, after, bugs(proxy.log_text()))
+
+
+def bugs(log: str) -> list[str]:
+    """The tracebacks of a log, each once."""
+    pattern = rf"^{re.escape(TRACEBACK)}:\n(?:[^{{\n].*\n)+"
+    return sorted(set(re.findall(pattern, log, re.MULTILINE)))
 
 
 def main() -> int:
@@ -180,7 +189,8 @@ def main() -> int:
     for process in result.processes:
         print(f"{process.told()}, {slopes[process.name]:+.2f} MiB/h behind the warm-up")
     print(f"held before: {result.before}\nheld after:  {result.after}")
-    is_right = not {"wrong", "hang"} & set(result.report.outcomes)
+    print("\n".join(["bugs of ours:", *result.bugs]) if result.bugs else "no traceback in the log")
+    is_right = not result.bugs and not {"wrong", "hang"} & set(result.report.outcomes)
     is_clean = all(
         mine[name] <= its[name]
         for its, mine in zip(result.before, result.after, strict=True)
