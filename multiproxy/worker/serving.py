@@ -94,6 +94,7 @@ class Serving:
             self.translator = job.translator(self.translator)
         self._reply.prepare(job.dropped)
         self._worker.retries.admit(request)
+        await understanding.breathe(request)
         wish = self._worker.placer.wishes.of(self._endpoint, self._head, request, route)
         route, wish = await fitting.fit(
             self._worker, self._endpoint, self._head, work, request, route, wish, self._request_id

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from multiproxy.worker.main import Worker
 
 OFF_LOOP = 64 * 1024  # bytes of a compressed body from which on it is decoded by a thread
+LARGE = 256 * 1024  # bytes of a body of which one step may take a millisecond
 _DROPPED_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 MAX_DROPPED = 20  # names told
 
@@ -45,6 +46,12 @@ def read(endpoint: Endpoint, head: RequestHead, body: bytes, max_objects: int) -
     if endpoint.kind is Kind.QUERY:
         return Request(model=endpoints.query_of(head).get("model"))
     return understand(body, max_objects)
+
+
+async def breathe(request: Request) -> None:
+    """Let other exchanges run between two steps of a large request: each takes milliseconds."""
+    if len(request.raw) > LARGE:
+        await asyncio.sleep(0)
 
 
 def route_of(worker: "Worker", model: str | None) -> Route:
@@ -85,6 +92,7 @@ async def make_job(
     Raises:
         ProxyError: a stored response it continues is not there.
     """
+    await breathe(request)
     context = worker.context
     match endpoint.speech:
         case Speech.CHAT:

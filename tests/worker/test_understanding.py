@@ -1,5 +1,6 @@
 """From a request's bytes to its job: decoded within bounds, and of the right kind."""
 
+import asyncio
 import gzip
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ from multiproxy._http.head import RequestHead
 from multiproxy.config import Model
 from multiproxy.dialects.jobs import FoldedChat, Job, Messages, Relayed, Responses
 from multiproxy.dialects.policy import Policy
+from multiproxy.dialects.request import Request
 from multiproxy.errors import (
     BodyTooLarge,
     InvalidJSON,
@@ -23,7 +25,14 @@ from multiproxy.errors import (
 from multiproxy.routing.table import Route
 from multiproxy.worker import endpoints, understanding
 from multiproxy.worker.stored import Stored
-from multiproxy.worker.understanding import OFF_LOOP, decode, dropped_field, make_job, read
+from multiproxy.worker.understanding import (
+    OFF_LOOP,
+    breathe,
+    decode,
+    dropped_field,
+    make_job,
+    read,
+)
 
 LIMIT = 1 << 20
 TEXT = orjson.dumps({"model": "demo", "text": "na " * 1000})
@@ -51,6 +60,49 @@ async def job_of(workplace: Workplace, target: str, body: object, **fields: byte
     route = workplace.worker.backends.table.resolve(request.model)
     assert isinstance(route, Route)
     return await make_job(workplace.worker, endpoint, request_head, request, route, "req_1", "")
+
+
+# -- large requests -------------------------------------------------------------------------
+
+
+async def test_others_run_between_two_steps_of_a_large_request():
+    ran: list[int] = []
+    asyncio.get_running_loop().call_soon(ran.append, 1)
+    await breathe(Request(raw=bytes(understanding.LARGE)))
+    assert not ran
+    await breathe(Request(raw=bytes(understanding.LARGE + 1)))
+    assert ran == [1]
+
+
+@pytest.mark.parametrize("target", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_a_large_request_is_read_mapped_and_sent_in_three_steps(
+    staff: Staff, monkeypatch: pytest.MonkeyPatch, target: str
+):
+    workplace, (server,) = await staff(context_size=1 << 20)
+    steps = []
+
+    async def noted(request: Request) -> None:
+        steps.append((request.model, request._prefix, sum(server.facts.requests.values())))
+
+    monkeypatch.setattr(understanding, "breathe", noted)
+    said = {"input": "hi"} if target == "/v1/responses" else {"messages": CHAT["messages"]}
+    body = {"model": "demo", "max_tokens": 4, **said}
+    assert (await workplace.client().ask(body, target)).status == 200
+    assert steps == [("demo", None, 0)] * 2
+
+
+async def test_a_client_may_leave_between_the_steps(staff: Staff):
+    workplace, _ = await staff()
+    body = CHAT | {"user": "x" * understanding.LARGE}
+    for turns in range(6):
+        client = workplace.client()
+        client.send(body)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        client.leave()
+        await workplace.settled()
+    assert {status for status, _ in workplace.endings} == {499}
+    assert workplace.is_clean()
 
 
 # -- decoding -------------------------------------------------------------------------------
