@@ -11,6 +11,7 @@ from multiproxy.supervisor.dashboard.pages import PAGES
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+SHOWN = {"request": "r_1", "backend": "gpu-a"}
 RUN = "async () => (await axe.run(document)).violations"
 
 
@@ -25,7 +26,7 @@ def scene():
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_a_page_breaks_no_rule(serve, look, address, page, theme, width):
-    url = address(await serve(scene()), page.path.format(id="r_1"))
+    url = address(await serve(scene()), page.path.format(id=SHOWN.get(page.name)))
     shown = await look(
         url, color_scheme=theme, width=width, bypass_csp=True, reduced_motion="reduce"
     )

@@ -1,5 +1,6 @@
 """What an operator does to a running MultiProxy, from a shell and with its real workers."""
 
+import contextlib
 import http.client
 import os
 import signal
@@ -115,8 +116,11 @@ def drop_requests(server):
             client, _ = server.accept()
         except OSError:
             return
-        with client:
-            method, path, *_ = client.recv(65_536).split(b" ")
+        with client, contextlib.suppress(ConnectionResetError):
+            asked = client.recv(65_536)
+            if not asked:  # somebody looked whether we are there
+                continue
+            method, path, *_ = asked.split(b" ")
             if method == b"GET":
                 body = answers[path]
                 head = f"HTTP/1.1 200 OK\r\nServer: llama.cpp\r\nContent-Length: {len(body)}\r\n"
